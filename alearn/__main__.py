@@ -1,0 +1,5 @@
+"""`python -m alearn` is `alearn`."""
+
+from alearn.cli import main
+
+main()

@@ -1,0 +1,183 @@
+"""The commands and their help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alearn.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath
+
+app = typer.Typer(
+    name="alearn",
+    help="Active learning on pretrained models, with annotators in Label Studio, until a target metric is hit.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+label_studio = typer.Typer(help="A private Label Studio: loopback only, in an environment of its own.", no_args_is_help=True)
+config_app = typer.Typer(help="The YAML file of a loop.", no_args_is_help=True)
+app.add_typer(label_studio, name="label-studio")
+app.add_typer(config_app, name="config")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from alearn import __version__
+
+        typer.echo(f"alearn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: alearn quickstart --keep")
+def quickstart(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A shipped config's name, or a YAML file.")] = "solar-cells",
+    keep: Annotated[bool, typer.Option("--keep", help="Leave Label Studio running at the end.")] = False,
+    human: Annotated[bool, typer.Option("--human", help="No robots: you label, in the browser.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a whole loop: a private Label Studio, robot annotators, until the target is hit."""
+    from alearn.cli.quickstart import run_quickstart
+
+    run_quickstart(config, keep=keep or human, human=human, as_json=as_json)
+
+
+@app.command(epilog="Example: alearn init photos/ --classes ok,defective")
+def init(
+    source: Annotated[str, typer.Argument(metavar="ITEMS", help="A folder, a .csv, .jsonl or .parquet file, or a URL.")],
+    classes: Annotated[str, typer.Option(help="The answers, separated by commas.")],
+    data: Annotated[str, typer.Option(help="What an item is: image or text; guessed from ITEMS when left out.")] = "",
+    name: Annotated[str, typer.Option(help="The loop's name; the current folder's when left out.")] = "",
+    out: Annotated[Path, typer.Option(help="The file to write; it must not exist.")] = DEFAULT_CONFIG,
+) -> None:
+    """Write a commented config for your own items."""
+    from alearn.cli.init import write_config
+
+    write_config(source, classes=classes, data=data, name=name, out=out)
+
+
+@app.command(epilog="Example: alearn add alearn.yaml --path more-photos/")
+def add(
+    config: ConfigPath = DEFAULT_CONFIG,
+    path: Annotated[str, typer.Option(help="Another source of the same kind; the config's own when left out.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Add items to a loop; items that are there already are left alone."""
+    from alearn.cli.loops import add_items
+
+    add_items(config, path=path, as_json=as_json)
+
+
+@app.command(epilog="Example: alearn run alearn.yaml --once")
+def run(
+    config: ConfigPath = DEFAULT_CONFIG,
+    once: Annotated[bool, typer.Option("--once", help="Do what can be done now and return; for cron.")] = False,
+    robots: Annotated[bool, typer.Option("--robots", help="Robots annotate, from the answers the items come with.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a loop until its target or budget is reached, waiting for annotators in between."""
+    from alearn.cli.loops import run_loop
+
+    run_loop(config, once=once, robots=robots, as_json=as_json)
+
+
+@app.command(epilog="Example: alearn status alearn.yaml --json")
+def status(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Where a loop stands: items, labels, metric, what waits, what was put aside and why."""
+    from alearn.cli.reading import show_status
+
+    show_status(config, as_json=as_json)
+
+
+@app.command(epilog="Example: alearn history alearn.yaml")
+def history(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """The learning curve: every round with its labels, metrics, model version and decision."""
+    from alearn.cli.reading import show_history
+
+    show_history(config, as_json=as_json)
+
+
+@app.command(epilog="Example: alearn export alearn.yaml --labels labels.csv --model model/")
+def export(
+    config: ConfigPath = DEFAULT_CONFIG,
+    labels: Annotated[Path | None, typer.Option(help="Write the labels to this .jsonl or .csv file.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Write the newest model to this folder, which runs without torch.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the labels, or a model folder that stands on its own."""
+    from alearn.cli.reading import export_results
+
+    export_results(config, labels=labels, model=model, as_json=as_json)
+
+
+@app.command(epilog="Example: alearn predict model/ photos/ > predictions.jsonl")
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that `alearn export --model` wrote.")],
+    items: Annotated[str, typer.Argument(metavar="ITEMS", help="A folder, a .csv, .jsonl or .parquet file, or a URL.")],
+    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    image_column: Annotated[str, typer.Option(help="Column of the images' paths.")] = "image",
+) -> None:
+    """Predict with an exported model; one JSON object a line on stdout. Needs no torch."""
+    from alearn.cli.predicting import print_predictions
+
+    print_predictions(model, items, text_column=text_column, image_column=image_column)
+
+
+@app.command(epilog="Example: alearn doctor alearn.yaml")
+def doctor(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Check everything a loop relies on, and print what to do about what is wrong. Exit code 1 when something is."""
+    from alearn.cli.doctor import examine
+
+    examine(config, as_json=as_json)
+
+
+@label_studio.command("up", epilog="Example: alearn label-studio up")
+def label_studio_up(as_json: AsJson = False) -> None:
+    """Install Label Studio when needed, start it when needed, and say how to open it."""
+    from alearn.cli.servers import up
+
+    up(as_json=as_json)
+
+
+@label_studio.command("down", epilog="Example: alearn label-studio down")
+def label_studio_down() -> None:
+    """Stop it. Nothing that was annotated is lost."""
+    from alearn.cli.servers import down
+
+    down()
+
+
+@label_studio.command("status", epilog="Example: alearn label-studio status --json")
+def label_studio_status(as_json: AsJson = False) -> None:
+    """Say whether it runs, and where. Exit code 1 when it does not."""
+    from alearn.cli.servers import status as show
+
+    show(as_json=as_json)
+
+
+@config_app.command("schema", epilog="Example: alearn config schema > alearn.schema.json")
+def config_schema() -> None:
+    """Print the JSON schema of the config, for editors."""
+    from alearn.cli.console import emit
+    from alearn.config import Config
+
+    emit(Config.model_json_schema())
+
+
+@config_app.command("check", epilog="Example: alearn config check alearn.yaml")
+def config_check(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Check a config and print it with every default filled in."""
+    import yaml
+
+    from alearn.config import load
+
+    typer.echo(yaml.safe_dump(load(config).model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False)

@@ -1,0 +1,56 @@
+"""Commands that move a loop."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import ExitStack
+from pathlib import Path
+
+from alearn import platform as door
+from alearn.cli.console import Terminal, emit
+from alearn.cli.reading import status_of
+from alearn.config import ItemSpec, load
+from alearn.loop.controller import Outcome
+from alearn.loop.controller import run as run_controller
+from alearn.loop.intake import add as take_in_source
+from alearn.loop.intake import take_in
+from alearn.loop.undertaking import Undertaking, opened
+
+
+def add_items(path_of_config: Path, *, path: str, as_json: bool) -> None:
+    """`alearn add`."""
+    config = load(path_of_config)
+    with Terminal() as terminal, opened(config, terminal) as loop:
+        if path:
+            spec = ItemSpec(**{**config.items.model_dump(), "path": path, "package": None})
+            result = take_in_source(loop, spec)
+        else:
+            result = take_in(loop, again=True)
+        total = loop.store.loop().items
+    if as_json:
+        emit({**dataclasses.asdict(result), "items": total})
+        return
+    terminal.say(f"{result.added:,} new items of {result.seen:,}; {result.unreadable:,} put aside; {total:,} in the loop")
+
+
+def run_loop(path_of_config: Path, *, once: bool, robots: bool, as_json: bool) -> None:
+    """`alearn run`."""
+    config = load(path_of_config)
+    with Terminal() as terminal, opened(config, terminal) as loop:
+        outcome = drive(loop, robots=robots, once=once)
+        summary = status_of(loop)
+    if as_json:
+        emit({"outcome": outcome.step.value, "reason": outcome.reason, **summary})
+    else:
+        terminal.say(f"{outcome.step.value}: {outcome.reason}")
+
+
+def drive(loop: Undertaking, *, robots: bool, once: bool = False) -> Outcome:
+    """Run the controller, with robot annotators at work beside it when asked for."""
+    config = loop.config
+    with ExitStack() as stack:
+        if robots:
+            take_in(loop)
+            loop.platform.prepare()
+            stack.enter_context(door.robots(config.platform.name, loop.setting, config.profile, config.robots.count))
+        return run_controller(loop, once=once)

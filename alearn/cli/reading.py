@@ -1,0 +1,170 @@
+"""Commands that only read a loop."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from alearn.cli.console import emit, facts, table
+from alearn.config import load
+from alearn.errors import ConfigError
+from alearn.loop.export import export_model_of
+from alearn.loop.plan import plan
+from alearn.loop.undertaking import Undertaking, opened
+from alearn.store.blobs import write_whole
+from alearn.store.tables import MetricRow
+
+
+def status_of(loop: Undertaking) -> dict[str, Any]:
+    """Where a loop stands, as JSON types."""
+    seen, now = loop.store.look(), loop.snapshot()
+    rounds = loop.store.rounds.history()
+    return {
+        "loop": loop.config.name,
+        "home": str(loop.config.home_),
+        "next": plan(now).value,
+        "items": seen.items,
+        "labels": seen.labels,
+        "holdout_labels": seen.holdout_labels,
+        "open": seen.open,
+        "selectable": now.selectable,
+        "rounds": seen.round,
+        "target": loop.config.target.model_dump() if loop.config.target else None,
+        "metrics": numbers(rounds[-1][1]) if rounds else {},
+        "decision": {"kind": seen.kind, "reason": seen.reason} if seen.kind else None,
+        "annotators": loop.store.annotations.annotators(),
+        "quarantined": [{"place": row.place, "reason": row.reason} for row in loop.store.items.quarantined()],
+        "notices": [row.text for row in loop.store.annotations.notices()],
+    }
+
+
+def numbers(metrics: Mapping[str, MetricRow]) -> dict[str, Any]:
+    """Metrics as JSON types; an interval's confidence is that of its lower bound, one-sided."""
+    return {
+        name: {"value": row.value, "low": row.low, "high": row.high, "n": row.n, "confidence": row.confidence}
+        for name, row in sorted(metrics.items())
+    }
+
+
+def show_status(path: Path, *, as_json: bool) -> None:
+    """`alearn status`."""
+    with opened(load(path), create=False) as loop:
+        found = status_of(loop)
+    if as_json:
+        emit(found)
+        return
+    facts(
+        [
+            ("loop", f"{found['loop']} in {found['home']}"),
+            ("items", f"{found['items']:,}, of which {found['selectable']:,} may still be asked about"),
+            ("labels", f"{found['labels']:,}, of which {found['holdout_labels']:,} measure and are never trained on"),
+            ("open", f"{found['open']:,} wait for annotators"),
+            ("rounds", found["rounds"]),
+            *((name, written(row)) for name, row in found["metrics"].items()),
+            ("decision", found["decision"]["reason"] if found["decision"] else "none yet"),
+            ("next", found["next"]),
+            *(("annotator", f"{name}: {count}") for name, count in found["annotators"].items()),
+        ]
+    )
+    _put_aside(found["quarantined"])
+    for text in found["notices"]:
+        facts([("notice", text)])
+
+
+def written(row: Mapping[str, Any]) -> str:
+    """A metric in words."""
+    if row["value"] is None:
+        return "not measurable yet"
+    return f"{row['value']:.3f} (at least {row['low']:.3f} with {row['confidence']:.0%} confidence, {row['n']} labels)"
+
+
+def _put_aside(rows: list[dict[str, str]], most: int = 20) -> None:
+    if not rows:
+        return
+    table(f"{len(rows)} put aside", ["what", "why"], [(row["place"], row["reason"]) for row in rows[:most]])
+    if len(rows) > most:
+        facts([("", f"… and {len(rows) - most} more; --json has them all")])
+
+
+def show_history(path: Path, *, as_json: bool) -> None:
+    """`alearn history`."""
+    config = load(path)
+    with opened(config, create=False) as loop:
+        rounds = loop.store.rounds.history()
+        used = _strategies(loop)
+    points = [
+        {"round": row.number, "labels": row.labels, "holdout_labels": row.holdout_labels, "version": row.version}
+        | {"strategies": used.get(row.number, []), "metrics": numbers(metrics), "at": row.at, "seconds": row.seconds}
+        | {"decision": row.kind, "reason": row.reason, "libraries": json.loads(row.libraries)}
+        for row, metrics in rounds
+    ]
+    if as_json:
+        emit(points)
+        return
+    name = config.target.metric if config.target else "accuracy"
+    shown = [(p, p["metrics"].get(name, {"value": None, "low": None, "high": None})) for p in points]
+    table(
+        config.name,
+        ["round", "trained on", "hold-out", name, "low", "high", "chosen by", "version", "decision"],
+        [
+            (p["round"], p["labels"], p["holdout_labels"], *(_short(m[key]) for key in ("value", "low", "high")))
+            + (", ".join(p["strategies"]), p["version"][:8], p["decision"] or "")
+            for p, m in shown
+        ],
+    )
+
+
+def _strategies(loop: Undertaking) -> dict[int, list[str]]:
+    """{round: the strategies that chose its items}."""
+    found: dict[int, Counter[str]] = {}
+    for pick in loop.store.rounds.picks():
+        found.setdefault(pick.round, Counter())[pick.strategy] += 1
+    return {number: [f"{name} {count}" for name, count in sorted(counts.items())] for number, counts in found.items()}
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def export_results(path: Path, *, labels: Path | None, model: Path | None, as_json: bool) -> None:
+    """`alearn export`."""
+    if labels is None and model is None:
+        raise ConfigError("`alearn export` needs --labels FILE, --model FOLDER, or both. Got neither. Add one.")
+    if labels is not None and labels.suffix not in {".jsonl", ".csv"}:
+        raise ConfigError(f"--labels must end in .jsonl or .csv. Got {labels}. Rename it.")
+    with opened(load(path), create=False) as loop:
+        written_to: dict[str, Any] = {}
+        if labels is not None:
+            written_to["labels"] = {"file": str(labels.resolve()), "count": write_labels(loop, labels)}
+        if model is not None:
+            written_to["model"] = {"folder": str(export_model_of(loop, model).resolve())}
+    if as_json:
+        emit(written_to)
+        return
+    facts([(name, ", ".join(str(part) for part in found.values())) for name, found in written_to.items()])
+
+
+LABEL_COLUMNS = ("key", "uri", "text", "label", "agreement", "annotators", "holdout", "updated_at")
+
+
+def write_labels(loop: Undertaking, path: Path) -> int:
+    """Write every label with its item; returns how many there are."""
+    rows = [
+        {"key": item.key, "uri": item.uri, "text": item.text, "label": label.value, "agreement": label.agreement}
+        | {"annotators": label.annotators, "holdout": label.holdout, "updated_at": label.updated_at}
+        for label, item in loop.store.annotations.labels()
+    ]
+    text = io.StringIO(newline="")
+    if path.suffix == ".csv":
+        writer = csv.DictWriter(text, LABEL_COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    else:
+        text.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_whole(path, text.getvalue().encode())
+    return len(rows)

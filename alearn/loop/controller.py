@@ -1,0 +1,136 @@
+"""Look, plan, do one step, and look again: all that a webhook, a timer or `alearn run` ever start.
+
+Invariant: one controller per loop. It holds a lease that a thread renews; when it is overtaken, its next write is refused and
+it stops. A platform that does not answer is asked again with growing pauses; everything else that goes wrong is raised.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from alearn.errors import LeaseLost, Unavailable
+from alearn.loop.intake import take_in
+from alearn.loop.plan import Step, plan
+from alearn.loop.steps import DO, collect
+from alearn.loop.undertaking import Undertaking
+
+LEASE_SECONDS = 60.0
+RESYNC_SECONDS = 300.0
+LONGEST_PAUSE = 60.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: `step` is DONE or WAIT, `reason` says why in words."""
+
+    step: Step
+    reason: str
+
+
+def reconcile(loop: Undertaking, *, resync: bool = False) -> Outcome:
+    """Do every step that can be done now. Returns WAIT or DONE."""
+    take_in(loop)
+    if loop.store.look().prepared:
+        collect(loop, resync=resync)
+    while True:
+        now = loop.snapshot()
+        step = plan(now)
+        if step in {Step.WAIT, Step.DONE}:
+            return Outcome(step, _reason(loop, step, now.open))
+        DO[step](loop)
+        if step is not Step.PREPARE:
+            collect(loop)
+
+
+def _reason(loop: Undertaking, step: Step, open_: int) -> str:
+    if step is Step.WAIT:
+        return f"{open_} items wait for annotators"
+    seen = loop.store.look()
+    if seen.kind in {"target", "budget", "empty"} and seen.terms == loop.config.terms:
+        return str(seen.reason)
+    return "there is nothing left to ask, and no label to learn from"
+
+
+def run(loop: Undertaking, *, once: bool = False) -> Outcome:
+    """Reconcile until the loop is done, waiting for annotators in between; `once`: until there is nothing to do now.
+
+    Raises:
+        LeaseLost: another controller runs this loop.
+        PlatformError: the platform cannot be used, and could not from the beginning; or it refuses.
+    """
+    with _controller(loop) as lost:
+        outcome = reconcile(loop, resync=True)
+        synced, failures = loop.clock.seconds(), 0
+        while outcome.step is Step.WAIT and not once:
+            loop.clock.sleep(min(loop.config.platform.poll * 2**failures, LONGEST_PAUSE))
+            if lost.is_set():
+                raise LeaseLost("Another controller runs this loop now; this one stops. Nothing was written twice.")
+            resync = loop.clock.seconds() - synced > RESYNC_SECONDS
+            try:
+                outcome = reconcile(loop, resync=resync)
+            except Unavailable as error:
+                failures += 1
+                loop.report.say(f"{error} Trying again, {failures}.")
+                continue
+            failures, synced = 0, loop.clock.seconds() if resync else synced
+    return outcome
+
+
+@contextmanager
+def _controller(loop: Undertaking) -> Iterator[threading.Event]:
+    """Hold the loop's lease for the length of the block; the event is set when it was lost."""
+    clock, store = loop.clock, loop.store
+    store.lease(owner(), now=clock.seconds(), seconds=LEASE_SECONDS, alive=alive)
+    stop, lost = threading.Event(), threading.Event()
+
+    def renew() -> None:
+        while not stop.wait(LEASE_SECONDS / 4):
+            try:
+                store.renew(now=clock.seconds(), seconds=LEASE_SECONDS)
+            except LeaseLost:
+                lost.set()
+                return
+
+    heart = threading.Thread(target=renew, name="alearn-lease", daemon=True)
+    heart.start()
+    try:
+        yield lost
+    finally:
+        stop.set()
+        heart.join()
+        store.release()
+
+
+def owner() -> str:
+    """This process, so that another on the same machine can tell whether it still lives."""
+    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"
+
+
+def alive(name: str) -> bool:
+    """Whether the owner called `name` may still run; True where it cannot be known."""
+    host, pid, started = name.rsplit("/", 2)
+    if host != socket.gethostname() or not pid.isdigit():
+        return True
+    if int(pid) == os.getpid():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return _started(int(pid)) in {started, ""}
+
+
+def _started(pid: int) -> str:
+    """When a process began, in the kernel's words; empty where that cannot be read. A pid alone may have been given again."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return ""

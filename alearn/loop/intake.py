@@ -1,0 +1,66 @@
+"""Taking items into a loop from where they are.
+
+Invariant: adding twice is adding once, and an interrupted intake is simply done again: the source is marked as read only
+when its end was reached.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from alearn.config import ItemSpec
+from alearn.core.keys import fingerprint, unit_interval
+from alearn.data import Item, Unreadable, count_hint, read_items
+from alearn.loop.undertaking import Undertaking
+from alearn.store.items import as_row
+
+CHUNK = 5_000
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What came of reading a source: items seen, of which new, and things that could not be used."""
+
+    seen: int = 0
+    added: int = 0
+    unreadable: int = 0
+
+
+def take_in(loop: Undertaking, *, again: bool = False) -> Intake:
+    """Add the config's own source, unless it was read to its end before; `again`: even then."""
+    source = fingerprint(loop.config.items.model_dump(mode="json"))
+    if loop.store.loop().source == source and not again:
+        return Intake()
+    result = add(loop, loop.config.items)
+    loop.store.items.source_read(source)
+    return result
+
+
+def add(loop: Undertaking, spec: ItemSpec) -> Intake:
+    """Add every item of a source; what cannot be read is quarantined with its reason.
+
+    Raises:
+        DataError: the source itself is missing, empty or of no known kind.
+    """
+    total, result = count_hint(spec), Intake()
+    stream = read_items(spec, loop.config.task.data, loop.config.home_ / "items")
+    while chunk := list(islice(stream, CHUNK)):
+        result = _keep(loop, chunk, result)
+        loop.report.progress("Adding items", result.seen, total)
+    if result.seen:
+        loop.report.progress("Adding items", result.seen, result.seen)
+    return result
+
+
+def _keep(loop: Undertaking, chunk: list[Item | Unreadable], so_far: Intake) -> Intake:
+    items = [one for one in chunk if isinstance(one, Item)]
+    bad = {one.where: one.reason for one in chunk if isinstance(one, Unreadable)}
+    share, seed = loop.config.holdout.share if loop.config.holdout.size else 0.0, loop.config.seed
+    rows = [as_row(item, holdout=unit_interval(item.group, seed) < share) for item in items]
+    added = loop.store.items.add(rows) if rows else 0
+    if bad:
+        loop.store.items.quarantine(bad, at=loop.clock.now(), keyed=False)
+    return replace(
+        so_far, seen=so_far.seen + len(chunk), added=so_far.added + added, unreadable=so_far.unreadable + len(bad)
+    )

@@ -1,0 +1,69 @@
+"""The whole policy of the product on one screen.
+
+Invariant: `plan` is pure and total. Whatever was interrupted, repeated or lost, the next step follows from what there is now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Step(StrEnum):
+    """What a controller does next."""
+
+    PREPARE = "prepare"  # create or adopt the platform's project
+    PUSH = "push"  # make the platform show the queue that is wanted
+    EVALUATE = "evaluate"  # measure the newest version on the hold-out
+    DECIDE = "decide"  # go on, or stop and say why
+    TRAIN = "train"  # fit a version on the labels there are
+    SELECT = "select"  # choose more items, and order the queue by the newest version
+    WAIT = "wait"  # for annotators
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the policy looks at. Counts are of items or labels and never negative.
+
+    `round` is the newest round that has a version, 0 before the first; `evaluated`, `decided` and `stopped` are about it:
+    `decided` under the present target and budget, and if so, to stop. `changed` labels have moved since it was trained.
+    `selectable` items may still be picked, and the budget pays for `affordable` more. `queue_stale`: a newer version is
+    there than the one that ordered the queue. `queue_unapplied`: the platform does not show the queue that is wanted.
+    """
+
+    prepared: bool = False
+    open: int = 0
+    unpushed: int = 0
+    changed: int = 0
+    round: int = 0
+    evaluated: bool = False
+    decided: bool = False
+    stopped: bool = False
+    selectable: int = 0
+    affordable: int = 0
+    queue_stale: bool = False
+    queue_unapplied: bool = False
+    batch: int = 1
+    low: int = 0
+
+
+def plan(now: Snapshot) -> Step:  # noqa: PLR0911 - a line per rule is the point
+    """The first line that applies."""
+    if not now.prepared:
+        return Step.PREPARE
+    if now.unpushed or now.queue_unapplied:
+        return Step.PUSH
+    if now.round and not now.evaluated:
+        return Step.EVALUATE
+    if now.round and not now.decided:
+        return Step.DECIDE
+    if now.round and now.stopped:
+        return Step.DONE
+    if now.changed >= now.batch or (now.changed and not now.open):
+        return Step.TRAIN
+    if now.open <= now.low and min(now.selectable, now.affordable) > 0:
+        return Step.SELECT
+    if now.open and now.queue_stale:
+        return Step.SELECT
+    return Step.WAIT if now.open else Step.DONE

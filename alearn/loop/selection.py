@@ -1,0 +1,147 @@
+"""Choosing what to ask about next, and in which order.
+
+Invariant: the same store gives the same picks. Hold-out items are drawn by a hash of their group, never by a strategy, are
+shown without a suggestion, and are mixed evenly into the queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alearn.core.keys import fingerprint, unit_interval
+from alearn.core.ranking import interleave, queue_scores
+from alearn.core.seeds import generator
+from alearn.core.strategies import Pool, Strategy, resolve
+from alearn.loop.undertaking import Undertaking
+from alearn.loop.versions import current_head
+from alearn.store.items import Candidate
+from alearn.store.tables import PickRow, RoundRow
+
+
+@dataclass(frozen=True)
+class Field:
+    """What is chosen from: the candidates outside the hold-out, row by row, and what the model thinks of them."""
+
+    keys: list[str]
+    embeddings: NDArray[np.float32] | None
+    proba: NDArray[np.float32] | None
+    picked: NDArray[np.bool_]
+    labeled: NDArray[np.bool_]
+    open: NDArray[np.bool_]
+
+    def pool(self, selectable: NDArray[np.bool_]) -> Pool:
+        """The same as a strategy sees it."""
+        return Pool(proba=self.proba, embeddings=self.embeddings, selectable=selectable, labeled=self.labeled)
+
+
+def select(loop: Undertaking) -> None:
+    """Fill the queue to its high mark when it is low, and order all of it by the newest version; one transaction."""
+    config, store, now = loop.config, loop.store, loop.snapshot()
+    round_, picks = store.rounds.last(), store.rounds.picks()
+    number = round_.number if round_ else 0
+    room = min(config.high - now.open, now.affordable) if now.open <= config.low else 0
+    candidates = _usable(loop)
+    held = holdout_draw(
+        candidates, picks, room=room, size=config.holdout.size, rate=config.holdout.rate, seed=config.seed
+    )
+    field = _field(loop, candidates, picks, round_)
+    name, strategy = _strategy(loop, field)
+    rng = generator(config.seed, config.name, number, f"select-{len(picks)}")
+    chosen = (
+        strategy.select(field.pool(~field.picked), room - len(held), rng) if room > len(held) else np.empty(0, np.intp)
+    )
+    waiting = field.open.copy()
+    waiting[chosen] = True
+    order = strategy.select(field.pool(waiting), int(waiting.sum()), rng) if waiting.any() else np.empty(0, np.intp)
+    asked = [field.keys[row] for row in order]
+    held_open = [pick.key for pick in picks if pick.closed is None and pick.purpose == "holdout"] + held
+    _write(loop, field, asked, held_open, picks, round_=number, strategy=name, rng=rng)
+
+
+def _usable(loop: Undertaking) -> list[Candidate]:
+    """The candidates that could be embedded."""
+    candidates = loop.store.items.candidates()
+    lost = loop.features.ensure([one.key for one in candidates])
+    return [one for one in candidates if one.key not in lost]
+
+
+def holdout_draw(
+    candidates: Sequence[Candidate], picks: Sequence[PickRow], *, room: int, size: int, rate: float, seed: int
+) -> list[str]:
+    """The hold-out items to ask for now: the next ones by the hash of their group, at most `rate` of the room.
+
+    At least one place is left for the strategy, so that there is always something to train on.
+    """
+    held = sum(pick.purpose == "holdout" and pick.closed in {None, "labeled"} for pick in picks)
+    count = min(size - held, round(rate * room), room - 1)
+    if count <= 0:
+        return []
+    picked = {pick.key for pick in picks}
+    left = [one for one in candidates if one.holdout and one.key not in picked]
+    return [one.key for one in sorted(left, key=lambda one: (unit_interval(one.group, seed), one.key))[:count]]
+
+
+def _field(
+    loop: Undertaking, candidates: Sequence[Candidate], picks: Sequence[PickRow], round_: RoundRow | None
+) -> Field:
+    keys = [one.key for one in candidates if not one.holdout]
+    embeddings = loop.features.rows(keys)
+    head = current_head(loop, round_)
+    by_key = {pick.key: pick for pick in picks}
+    return Field(
+        keys=keys,
+        embeddings=embeddings,
+        proba=None if head is None else head.proba(embeddings),
+        picked=np.array([key in by_key for key in keys], dtype=bool),
+        labeled=np.array([key in by_key and by_key[key].closed == "labeled" for key in keys], dtype=bool),
+        open=np.array([key in by_key and by_key[key].closed is None for key in keys], dtype=bool),
+    )
+
+
+def _strategy(loop: Undertaking, field: Field) -> tuple[str, Strategy]:
+    """The configured strategy, or the one for a cold start while there is no model."""
+    query = loop.config.query
+    name = query.cold_start if field.proba is None else query.strategy
+    return name, resolve(name)
+
+
+def _write(
+    loop: Undertaking,
+    field: Field,
+    asked: Sequence[str],
+    held: Sequence[str],
+    picks: Sequence[PickRow],
+    *,
+    round_: int,
+    strategy: str,
+    rng: np.random.Generator,
+) -> None:
+    queue = interleave(asked, held, rng)
+    scores = queue_scores(len(queue))
+    suggestions, known, apart = _suggestions(loop, field, asked), {pick.key for pick in picks}, set(held)
+    places = {
+        key: {"score": float(score), "label": suggestions.get(key, (None, None))[0]}
+        | {"confidence": suggestions.get(key, (None, None))[1]}
+        for key, score in zip(queue, scores, strict=True)
+    }
+    fresh = [
+        {"key": key, "round": round_ + 1, "rank": rank, **places[key]}
+        | {"purpose": "holdout" if key in apart else "query", "strategy": "holdout" if key in apart else strategy}
+        for rank, key in enumerate(queue)
+        if key not in known
+    ]
+    version = f"alearn-r{round_:04d}-{fingerprint(places)[:12]}"
+    loop.store.rounds.choose(fresh, places, version=version, round_=round_)
+
+
+def _suggestions(loop: Undertaking, field: Field, keys: Sequence[str]) -> dict[str, tuple[str, float]]:
+    """What the model would answer, and how sure it is, for each of the keys."""
+    if field.proba is None:
+        return {}
+    row = {key: at for at, key in enumerate(field.keys)}
+    best = {key: int(field.proba[row[key]].argmax()) for key in keys}
+    return {key: (loop.schema.classes[at], float(field.proba[row[key], at])) for key, at in best.items()}

@@ -1,0 +1,167 @@
+"""One function per step; each may be killed anywhere and called again.
+
+Invariant: intent is written before effect (picks before pushes), every write is one transaction of upserts on natural keys,
+and randomness comes from (seed, loop, round, purpose).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from alearn.core.consensus import consensus
+from alearn.core.estimation import Interval, bootstrap
+from alearn.core.metrics import METRICS
+from alearn.core.seeds import generator
+from alearn.core.stopping import decide as decide_stop
+from alearn.loop import versions
+from alearn.loop.plan import Step
+from alearn.loop.selection import select
+from alearn.loop.undertaking import Undertaking
+from alearn.platform import Queue, QueueEntry, Task
+from alearn.store.annotations import annotation_row
+from alearn.store.tables import AnnotationRow, PickRow, RoundRow
+
+
+def collect(loop: Undertaking, *, resync: bool = False) -> int:
+    """Bring home what annotators have done; returns how many labels changed. `resync` also finds deleted tasks."""
+    store = loop.store
+    cursor = store.loop().cursor
+    pulled = loop.platform.pull(cursor, pushed=store.rounds.pushed_keys() if resync else None)
+    if not (pulled.states or pulled.missing or pulled.notices) and pulled.cursor in {cursor, None}:
+        return 0
+    skips = loop.config.consensus.skips
+    return store.annotations.collect(
+        [(state.key, [annotation_row(one) for one in state.annotations]) for state in pulled.states],
+        cursor=pulled.cursor,
+        missing=pulled.missing,
+        notices=[*pulled.notices, *_missing_notice(pulled.missing)],
+        resolve=consensus,
+        closing=lambda rows, labeled: closing(rows, labeled, skips),
+        at=loop.clock.now(),
+    )
+
+
+def closing(rows: Sequence[AnnotationRow], labeled: bool, skips: int) -> str | None:
+    """Why an item with these annotations is no longer asked about; None while it is."""
+    if labeled:
+        return "labeled"
+    if any(row.refused for row in rows):
+        return "refused"
+    return "skipped" if len({row.annotator for row in rows if row.skipped}) >= skips else None
+
+
+def _missing_notice(missing: frozenset[str]) -> list[str]:
+    if not missing:
+        return []
+    some = ", ".join(sorted(missing)[:3])
+    return [f"{len(missing)} tasks were deleted on the platform and will not be asked again: {some}…"]
+
+
+def prepare(loop: Undertaking) -> None:
+    """Create or adopt the platform's project."""
+    loop.store.rounds.prepared(loop.platform.prepare())
+    for name, url in loop.platform.links().items():
+        loop.report.say(f"Annotators' {name}: {url}")
+
+
+def push(loop: Undertaking) -> None:
+    """Make the platform hold every open pick, and show them in the order that is wanted."""
+    store = loop.store
+    wanted = store.loop().queue_wanted
+    picks = store.rounds.picks(open_only=True)
+    fresh = [pick.key for pick in picks if not pick.pushed]
+    contents = store.items.contents(fresh)
+    tasks = [Task(key, contents[key].uri, contents[key].text) for key in fresh]
+    refused = loop.platform.push(tasks, Queue(wanted or "", tuple(_entry(pick) for pick in picks)))
+    if refused:
+        store.items.quarantine(refused, at=loop.clock.now(), keyed=True)
+    store.rounds.pushed(fresh, refused, queue=wanted or "")
+    if fresh:
+        loop.report.say(f"Queued {len(fresh) - len(refused)} items for annotators; {len(picks)} are open")
+
+
+def _entry(pick: PickRow) -> QueueEntry:
+    return QueueEntry(pick.key, pick.score, pick.label, pick.confidence)
+
+
+def train(loop: Undertaking) -> None:
+    """Fit a version on all labels outside the hold-out; the same labels and recipe give the same version."""
+    started, training = time.perf_counter(), loop.store.annotations.training(holdout=False)
+    made_of = versions.recipe(loop, training)
+    blob = versions.weights(loop, made_of, training)
+    number, labels, at = loop.store.look().round + 1, len(training.keys), loop.clock.now()
+    round_ = {"number": number, "version": made_of.key, "label_seq": training.label_seq, "labels": labels, "at": at}
+    round_ |= {"libraries": versions.libraries(), "seconds": time.perf_counter() - started}
+    loop.store.rounds.trained(versions.as_row(made_of, blob, labels, at), round_)
+    loop.report.say(f"Round {number}: trained on {labels} labels")
+
+
+def evaluate(loop: Undertaking) -> None:
+    """Measure the newest version on the hold-out, each metric with its interval."""
+    round_ = loop.store.rounds.last()
+    assert round_ is not None, "plan evaluates only what was trained"
+    held = loop.store.annotations.training(holdout=True)
+    lost = loop.features.ensure(held.keys)
+    pairs = [(key, value) for key, value in zip(held.keys, held.values, strict=True) if key not in lost]
+    rows = _measure(loop, round_, pairs) if pairs else []
+    loop.store.rounds.evaluated(round_.number, rows, holdout_labels=len(pairs))
+
+
+def _measure(loop: Undertaking, round_: RoundRow, pairs: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    head = versions.current_head(loop, round_)
+    assert head is not None
+    keys = [key for key, _ in pairs]
+    y = loop.schema.indices([value for _, value in pairs])
+    proba = head.proba(loop.features.rows(keys))
+    groups = loop.store.items.groups(keys)
+    target = loop.config.stop_at
+    one_sided = target.confidence if target else 0.95
+    return [
+        {"name": name, "value": _number(found.value), "low": _number(found.low), "high": _number(found.high)}
+        | {"confidence": one_sided, "n": found.n}
+        for name in METRICS
+        for found in [
+            bootstrap(
+                y,
+                proba,
+                [groups[key] for key in keys],
+                name,
+                positive=target.positive if target else None,
+                confidence=2 * one_sided - 1,
+                rng=generator(loop.config.seed, loop.config.name, round_.number, f"bootstrap-{name}"),
+            )
+        ]
+    ]
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else float(value)  # noqa: PLR0124 - NaN has no place in a database
+
+
+def decide(loop: Undertaking) -> None:
+    """Go on, or stop at the target, at the budget or at the end of the pool."""
+    rounds, now = loop.store.rounds, loop.snapshot()
+    round_, metrics = rounds.history()[-1]
+    target, looked = loop.config.stop_at, loop.store.look()
+    found = metrics.get(target.metric) if target else None
+    interval = _interval(found.value, found.low, found.high, found.n) if found else None
+    decision = decide_stop(interval, looked.labels, now.selectable, now.open, target, loop.config.spend)
+    rounds.decided(round_.number, kind=decision.kind, reason=decision.reason, terms=loop.config.terms)
+    loop.report.say(f"Round {round_.number}: {decision.reason}")
+
+
+def _interval(value: float | None, low: float | None, high: float | None, n: int) -> Interval:
+    nan = float("nan")
+    return Interval(nan if value is None else value, nan if low is None else low, nan if high is None else high, n)
+
+
+DO: Mapping[Step, Callable[[Undertaking], None]] = {
+    Step.PREPARE: prepare,
+    Step.PUSH: push,
+    Step.TRAIN: train,
+    Step.EVALUATE: evaluate,
+    Step.DECIDE: decide,
+    Step.SELECT: select,
+}

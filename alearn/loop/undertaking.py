@@ -1,0 +1,131 @@
+"""A loop at work: its config, its store, its platform and its features, opened together and closed together.
+
+Invariant: nothing here decides anything and no progress is kept here; all of it can be thrown away and opened again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+
+from alearn import platform as door
+from alearn.config import Config
+from alearn.core.schema import LabelSchema
+from alearn.loop.features import Features
+from alearn.loop.plan import Snapshot
+from alearn.loop.report import Report, Silent
+from alearn.platform import Platform, Setting
+from alearn.store import Store
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time as an argument."""
+
+    @staticmethod
+    def seconds() -> float:
+        """Since the epoch."""
+        return time.time()
+
+    @staticmethod
+    def now() -> str:
+        """ISO 8601 in UTC, to the second."""
+        return datetime.now(UTC).isoformat(timespec="seconds")
+
+    @staticmethod
+    def sleep(seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+@dataclass
+class Undertaking:
+    """One loop, opened."""
+
+    config: Config
+    store: Store
+    report: Report = field(default_factory=Silent)
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def schema(self) -> LabelSchema:
+        """The classes, in the order of every probability matrix's columns."""
+        return self.config.schema_
+
+    @property
+    def setting(self) -> Setting:
+        """What a connector is told of this loop."""
+        config = self.config
+        question = {"question": config.task.question} if config.task.question else {}
+        return Setting(
+            loop=config.name,
+            schema=self.schema,
+            data=config.task.data,
+            home=config.home_,
+            options=question | dict(config.platform.options),
+            seed=config.seed,
+            known=self.store.items.truths,
+        )
+
+    @cached_property
+    def platform(self) -> Platform:
+        """Where people annotate; opened at the first use."""
+        return door.connect(self.config.platform.name, self.setting)
+
+    @cached_property
+    def features(self) -> Features:
+        """The pretrained network and what it has said of the items; loaded at the first use."""
+        return Features(self.config, self.store, self.report, self.clock.now)
+
+    def snapshot(self) -> Snapshot:
+        """What there is now, as the policy looks at it."""
+        config, seen = self.config, self.store.look()
+        spent = seen.labels + seen.open
+        limit = config.spend.labels
+        selectable = seen.pool_left + min(seen.holdout_left, max(config.holdout.size - seen.holdout_held, 0))
+        decided = seen.kind is not None and seen.terms == config.terms
+        return Snapshot(
+            prepared=seen.prepared,
+            open=seen.open,
+            unpushed=seen.unpushed,
+            changed=seen.changed if seen.labels > seen.holdout_labels else 0,
+            round=seen.round,
+            evaluated=seen.evaluated,
+            decided=decided,
+            stopped=decided and (seen.kind in {"target", "budget"} or (seen.kind == "empty" and selectable == 0)),
+            selectable=selectable,
+            affordable=selectable if limit is None else max(limit - spent, 0),
+            queue_stale=seen.queue_stale,
+            queue_unapplied=seen.queue_unapplied,
+            batch=config.query.batch,
+            low=config.low,
+        )
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if "platform" in self.__dict__:
+            self.platform.close()
+        self.store.close()
+
+
+@contextmanager
+def opened(config: Config, report: Report | None = None, *, create: bool = True) -> Iterator[Undertaking]:
+    """Open a loop for the length of a block.
+
+    Raises:
+        ConfigError: it was begun with other classes.
+        StoreError: the store cannot be opened, or `create` is False and there is no such loop.
+    """
+    clock = Clock()
+    store = Store.open(
+        config.name, config.schema_, url=config.store.url, home=config.home_, at=clock.now(), create=create
+    )
+    undertaking = Undertaking(config, store, report or Silent(), clock)
+    try:
+        yield undertaking
+    finally:
+        undertaking.close()

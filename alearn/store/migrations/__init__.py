@@ -1,0 +1,58 @@
+"""Bringing a database to the schema that this alearn knows, by alembic.
+
+Invariant: a database is changed only from here; opening one that is current costs one query.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from alearn.errors import StoreError
+
+HEAD = "0001"
+
+
+def upgrade(engine: sa.Engine) -> None:
+    """Create or migrate the tables.
+
+    Raises:
+        StoreError: the database was written by a newer alearn.
+    """
+    found = _revision(engine)
+    if found == HEAD:
+        return
+    if found is not None and found > HEAD:
+        raise StoreError(
+            f"The store {engine.url.render_as_string()} was written by a newer alearn ({found}, this one knows {HEAD}). Update alearn."
+        )
+    _run(engine)
+
+
+def _revision(engine: sa.Engine) -> str | None:
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        found: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        return found
+
+
+def _run(engine: sa.Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    with engine.execution_options(alearn_write=True).begin() as connection:
+        if _revision_in(connection) == HEAD:
+            return  # another process was faster while this one waited for the lock
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _revision_in(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return found

@@ -1,0 +1,114 @@
+"""Picks, model versions, rounds and their numbers: the history that every decision is a function of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import col, select
+
+from alearn.store.database import chunks, upsert
+from alearn.store.scope import Scope
+from alearn.store.tables import LoopRow, MetricRow, PickRow, RoundRow, VersionRow
+
+
+class Rounds:
+    """The pick, version, round and metric rows of one loop."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def choose(
+        self, picks: Sequence[Mapping[str, Any]], places: Mapping[str, Mapping[str, Any]], *, version: str, round_: int
+    ) -> None:
+        """Write new picks, and the places (score, label, confidence) of all open ones, as the queue that is wanted."""
+        with self._scope.write() as session:
+            fresh = [{"loop_id": self._scope.loop_id, "pushed": False, "closed": None, **pick} for pick in picks]
+            upsert(session, PickRow, fresh, keep=True)
+            for start in chunks(sorted(places)):
+                query = select(PickRow).where(PickRow.loop_id == self._scope.loop_id, col(PickRow.key).in_(start))
+                for row in session.exec(query):
+                    row.sqlmodel_update(places[row.key])
+                    session.add(row)
+            self._loop(session, queue_wanted=version, queue_round=round_)
+
+    def pushed(self, keys: Collection[str], refused: Mapping[str, str], *, queue: str) -> None:
+        """The platform has these tasks, has refused those, and shows this queue."""
+        with self._scope.write() as session:
+            mine = sa.update(PickRow).where(col(PickRow.loop_id) == self._scope.loop_id)
+            for some in chunks(sorted(set(keys) - set(refused))):
+                session.execute(mine.where(col(PickRow.key).in_(some)).values(pushed=True))
+            for some in chunks(sorted(refused)):
+                session.execute(mine.where(col(PickRow.key).in_(some)).values(closed="refused"))
+            self._loop(session, queue_applied=queue)
+
+    def _loop(self, session: Any, **values: Any) -> None:
+        session.execute(sa.update(LoopRow).where(col(LoopRow.id) == self._scope.loop_id).values(**values))
+
+    def prepared(self, project: str) -> None:
+        """The platform's project exists."""
+        with self._scope.write() as session:
+            self._loop(session, project=project)
+
+    def picks(self, *, open_only: bool = False) -> list[PickRow]:
+        """The picks, in the order of the queue: by score, then key."""
+        query = select(PickRow).where(PickRow.loop_id == self._scope.loop_id)
+        query = query.where(col(PickRow.closed).is_(None)) if open_only else query
+        with self._scope.read() as session:
+            return list(session.exec(query.order_by(col(PickRow.score), PickRow.key)))
+
+    def pushed_keys(self) -> list[str]:
+        """The keys of all tasks that the platform was given and that are not known to be gone."""
+        query = select(PickRow.key).where(PickRow.loop_id == self._scope.loop_id, col(PickRow.pushed).is_(True))
+        query = query.where(sa.or_(col(PickRow.closed).is_(None), col(PickRow.closed) != "missing"))
+        with self._scope.read() as session:
+            return list(session.exec(query.order_by(PickRow.key)))
+
+    def trained(self, version: Mapping[str, Any], round_: Mapping[str, Any]) -> None:
+        """A round has its version: both rows in one transaction."""
+        with self._scope.write() as session:
+            upsert(session, VersionRow, [{"loop_id": self._scope.loop_id, **version}])
+            upsert(
+                session, RoundRow, [{"loop_id": self._scope.loop_id, "holdout_labels": 0, "evaluated": False, **round_}]
+            )
+
+    def version(self, key: str) -> VersionRow | None:
+        """A version by its key."""
+        with self._scope.read() as session:
+            return session.exec(
+                select(VersionRow).where(VersionRow.loop_id == self._scope.loop_id, VersionRow.key == key)
+            ).first()
+
+    def evaluated(self, round_: int, metrics: Sequence[Mapping[str, Any]], *, holdout_labels: int) -> None:
+        """A round has its numbers."""
+        rows = [{"loop_id": self._scope.loop_id, "round": round_, **metric} for metric in metrics]
+        with self._scope.write() as session:
+            upsert(session, MetricRow, rows)
+            self._round(session, round_, evaluated=True, holdout_labels=holdout_labels)
+
+    def decided(self, round_: int, *, kind: str, reason: str, terms: str) -> None:
+        """It is decided whether the loop goes on after this round."""
+        with self._scope.write() as session:
+            self._round(session, round_, kind=kind, reason=reason, terms=terms)
+
+    def _round(self, session: Any, number: int, **values: Any) -> None:
+        mine = sa.update(RoundRow).where(col(RoundRow.loop_id) == self._scope.loop_id, col(RoundRow.number) == number)
+        session.execute(mine.values(**values))
+
+    def history(self) -> list[tuple[RoundRow, dict[str, MetricRow]]]:
+        """Every round with its metrics by name, oldest first."""
+        rounds = select(RoundRow).where(RoundRow.loop_id == self._scope.loop_id).order_by(col(RoundRow.number))
+        metrics = select(MetricRow).where(MetricRow.loop_id == self._scope.loop_id)
+        with self._scope.read() as session:
+            found = [(row, {}) for row in session.exec(rounds)]  # type: list[tuple[RoundRow, dict[str, MetricRow]]]
+            by_number = {row.number: numbers for row, numbers in found}
+            for metric in session.exec(metrics):
+                by_number[metric.round][metric.name] = metric
+        return found
+
+    def last(self) -> RoundRow | None:
+        """The newest round."""
+        query = select(RoundRow).where(RoundRow.loop_id == self._scope.loop_id)
+        with self._scope.read() as session:
+            return session.exec(query.order_by(col(RoundRow.number).desc()).limit(1)).first()

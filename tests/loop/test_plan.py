@@ -1,0 +1,77 @@
+"""The policy, as a pure and total function."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alearn.loop.plan import Snapshot, Step, plan
+
+COUNTS = st.integers(0, 200)
+SNAPSHOTS = st.builds(
+    Snapshot,
+    **{
+        field.name: st.booleans() if field.type == "bool" else st.integers(1, 64) if field.name == "batch" else COUNTS
+        for field in dataclasses.fields(Snapshot)
+    },
+)
+READY = Snapshot(prepared=True, batch=10, low=2, selectable=100, affordable=100)
+
+
+def after(**changes: object) -> Step:
+    return plan(dataclasses.replace(READY, **changes))  # type: ignore[arg-type]
+
+
+@given(SNAPSHOTS)
+def test_every_snapshot_has_a_step(now: Snapshot) -> None:
+    """Whatever was interrupted, there is a next step."""
+    assert plan(now) in Step
+
+
+@given(SNAPSHOTS)
+def test_nobody_waits_for_nothing(now: Snapshot) -> None:
+    """WAIT is planned only while something is open for annotators to answer."""
+    if plan(now) is Step.WAIT:
+        assert now.open > 0
+
+
+@given(SNAPSHOTS)
+def test_selection_is_never_empty_handed(now: Snapshot) -> None:
+    """SELECT is planned only when there is something to pick or an open queue to put in a new order."""
+    if plan(now) is Step.SELECT:
+        assert (min(now.selectable, now.affordable) > 0 and now.open <= now.low) or (now.open and now.queue_stale)
+
+
+@given(SNAPSHOTS)
+def test_a_stop_is_final(now: Snapshot) -> None:
+    """After a decision to stop nothing is trained and nobody is asked."""
+    stopped = dataclasses.replace(now, round=3, evaluated=True, decided=True, stopped=True)
+    assert plan(stopped) not in {Step.TRAIN, Step.SELECT, Step.WAIT}
+
+
+def test_the_life_of_a_round() -> None:
+    """Prepare, select, push, wait, train, evaluate, decide, and select again."""
+    assert plan(Snapshot()) is Step.PREPARE
+    assert after() is Step.SELECT
+    assert after(open=10, unpushed=10, queue_unapplied=True) is Step.PUSH
+    assert after(open=10) is Step.WAIT
+    assert after(open=2, changed=10) is Step.TRAIN
+    assert after(open=2, round=1) is Step.EVALUATE
+    assert after(open=2, round=1, evaluated=True) is Step.DECIDE
+    assert after(open=2, round=1, evaluated=True, decided=True, queue_stale=True) is Step.SELECT
+
+
+def test_a_full_queue_is_only_reordered() -> None:
+    """Above the low mark a new version changes the order of the queue, and that once."""
+    full = {"open": 9, "round": 1, "evaluated": True, "decided": True}
+    assert after(**full, queue_stale=True) is Step.SELECT
+    assert after(**full) is Step.WAIT
+
+
+def test_the_last_labels_are_used() -> None:
+    """When nothing is open, fewer labels than a batch are trained on as well."""
+    assert after(changed=3, selectable=0) is Step.TRAIN
+    assert after(selectable=0) is Step.DONE
+    assert after(affordable=0) is Step.DONE
