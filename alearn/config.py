@@ -216,6 +216,13 @@ class Config(Section):
         return Profile(accuracy=robots.accuracy, skip_rate=robots.skip_rate, seconds=robots.seconds, seed=self.seed)
 
     @property
+    def source(self) -> ItemSpec:
+        """The `items` section with its path meant from the file's folder."""
+        path = self.items.path
+        local = path is not None and "://" not in path
+        return self.items.model_copy(update={"path": str(self.folder / str(path))}) if local else self.items
+
+    @property
     def home_(self) -> Path:
         """The loop's folder; relative paths are meant from the file's folder."""
         return (self.folder / (self.home or f"runs/{self.name}")).resolve()
@@ -281,7 +288,8 @@ def _variable(match: re.Match[str], name: str) -> str:
     found = os.environ.get(match[1], match[2])
     if found is None:
         raise ConfigError(
-            f"{name} needs the environment variable {match[1]}. It is not set. Set it, or write ${{{match[1]}:-default}}."
+            f"{name} needs the environment variable {match[1]}. It is not set. "
+            f"Set it, or write ${{{match[1]}:-default}}."
         )
     return found
 

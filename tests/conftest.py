@@ -19,6 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "label_studio" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.label_studio)
+        if item.get_closest_marker("label_studio") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(func_only=True))
 
 

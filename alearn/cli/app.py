@@ -17,7 +17,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-label_studio = typer.Typer(help="A private Label Studio: loopback only, in an environment of its own.", no_args_is_help=True)
+label_studio = typer.Typer(
+    help="A private Label Studio: loopback only, in an environment of its own.", no_args_is_help=True
+)
 config_app = typer.Typer(help="The YAML file of a loop.", no_args_is_help=True)
 app.add_typer(label_studio, name="label-studio")
 app.add_typer(config_app, name="config")
@@ -33,14 +35,18 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 
 
 @app.command(epilog="Example: alearn quickstart --keep")
 def quickstart(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A shipped config's name, or a YAML file.")] = "solar-cells",
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="A shipped config's name, or a YAML file.")
+    ] = "solar-cells",
     keep: Annotated[bool, typer.Option("--keep", help="Leave Label Studio running at the end.")] = False,
     human: Annotated[bool, typer.Option("--human", help="No robots: you label, in the browser.")] = False,
     as_json: AsJson = False,
@@ -53,7 +59,9 @@ def quickstart(
 
 @app.command(epilog="Example: alearn init photos/ --classes ok,defective")
 def init(
-    source: Annotated[str, typer.Argument(metavar="ITEMS", help="A folder, a .csv, .jsonl or .parquet file, or a URL.")],
+    source: Annotated[
+        str, typer.Argument(metavar="ITEMS", help="A folder, a .csv, .jsonl or .parquet file, or a URL.")
+    ],
     classes: Annotated[str, typer.Option(help="The answers, separated by commas.")],
     data: Annotated[str, typer.Option(help="What an item is: image or text; guessed from ITEMS when left out.")] = "",
     name: Annotated[str, typer.Option(help="The loop's name; the current folder's when left out.")] = "",
@@ -81,7 +89,9 @@ def add(
 def run(
     config: ConfigPath = DEFAULT_CONFIG,
     once: Annotated[bool, typer.Option("--once", help="Do what can be done now and return; for cron.")] = False,
-    robots: Annotated[bool, typer.Option("--robots", help="Robots annotate, from the answers the items come with.")] = False,
+    robots: Annotated[
+        bool, typer.Option("--robots", help="Robots annotate, from the answers the items come with.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a loop until its target or budget is reached, waiting for annotators in between."""
@@ -110,7 +120,9 @@ def history(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> Non
 def export(
     config: ConfigPath = DEFAULT_CONFIG,
     labels: Annotated[Path | None, typer.Option(help="Write the labels to this .jsonl or .csv file.")] = None,
-    model: Annotated[Path | None, typer.Option(help="Write the newest model to this folder, which runs without torch.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Write the newest model to this folder, which runs without torch.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the labels, or a model folder that stands on its own."""

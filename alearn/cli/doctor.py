@@ -32,7 +32,9 @@ def _findings(path: Path) -> Iterator[Finding]:
     config = load(path)
     yield Finding(f"{path} is a sound config", ok=True)
     yield _room(config)
-    yield _tried("The query strategies can be loaded", lambda: [resolve(config.query.strategy), resolve(config.query.cold_start)])
+    yield _tried(
+        "The query strategies can be loaded", lambda: [resolve(config.query.strategy), resolve(config.query.cold_start)]
+    )
     try:
         with opened(config) as loop:
             yield Finding("The store opens", ok=True)
@@ -45,7 +47,9 @@ def _findings(path: Path) -> Iterator[Finding]:
 def _room(config: Config) -> Finding:
     folder = next(one for one in (config.home_, *config.home_.parents) if one.exists())
     free = shutil.disk_usage(folder).free / 1e9
-    return Finding(f"{free:.1f} GB are free in {folder}", ok=free > ROOM_GB, advice="" if free > ROOM_GB else "Free some.")
+    return Finding(
+        f"{free:.1f} GB are free in {folder}", ok=free > ROOM_GB, advice="" if free > ROOM_GB else "Free some."
+    )
 
 
 def _tried(what: str, act: object) -> Finding:

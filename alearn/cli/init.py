@@ -28,7 +28,7 @@ task:
   question: ""            # shown above every item
 
 model:
-  name: auto              # a pretrained network that suits the data; `alearn config schema` says what else can be written
+  name: auto              # a pretrained network that suits the data; `alearn config schema` says what else
 
 query:
   batch: 32               # new labels per round
@@ -70,7 +70,8 @@ def _name(folder: str) -> str:
 
 
 def _written(value: object) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000).removesuffix("\n").removesuffix("\n...")
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def _guess(source: str) -> str:

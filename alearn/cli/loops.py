@@ -30,7 +30,9 @@ def add_items(path_of_config: Path, *, path: str, as_json: bool) -> None:
     if as_json:
         emit({**dataclasses.asdict(result), "items": total})
         return
-    terminal.say(f"{result.added:,} new items of {result.seen:,}; {result.unreadable:,} put aside; {total:,} in the loop")
+    terminal.say(
+        f"{result.added:,} new items of {result.seen:,}; {result.unreadable:,} put aside; {total:,} in the loop"
+    )
 
 
 def run_loop(path_of_config: Path, *, once: bool, robots: bool, as_json: bool) -> None:

@@ -89,22 +89,37 @@ def _results(loop: Undertaking, outcome: Outcome, *, minutes: float, place: Mapp
 
 def _show(found: Mapping[str, Any], *, stays: bool) -> None:
     """One clear summary."""
-    target, place = found["target"], found["label_studio"]
-    goal = [("target", f"{target['metric']} {target['value']} or better, with {target['confidence']:.0%} confidence")] if target else []
-    login = f"{place['url']}  log in as {place['username']}, password in {place['password_file']}" if place else ""
+    target, metrics = found["target"], found["metrics"]
+    spent = f"{found['labels']:,} spent of {found['items']:,} items; {found['holdout_labels']:,} of them to measure"
     facts(
         [
-            ("result", f"{found['reason']}"),
-            *goal,
-            *((name, written(row)) for name, row in found["metrics"].items() if not target or name == target["metric"]),
-            ("labels", f"{found['labels']:,} spent of {found['items']:,} items; {found['holdout_labels']:,} of them to measure"),
+            ("result", found["reason"]),
+            *([("target", _goal(target))] if target else []),
+            *((name, written(row)) for name, row in metrics.items() if not target or name == target["metric"]),
+            ("labels", spent),
             ("rounds", found["rounds"]),
             ("minutes", found["minutes"]),
             ("labels file", found["labels_file"]),
             ("model", found["model_folder"]),
-            *((f"{name}", url) for name, url in found["links"].items()),
-            *([("Label Studio", login)] if login else []),
+            *found["links"].items(),
+            *_login(found["label_studio"], stays=stays),
         ]
     )
-    if place:
-        facts([("", "Label Studio is running; `alearn label-studio down` stops it." if stays else "Label Studio was stopped; `alearn label-studio up` starts it again.")])
+
+
+def _goal(target: Mapping[str, Any]) -> str:
+    return f"{target['metric']} of {target['value']} or better, with {target['confidence']:.0%} confidence"
+
+
+def _login(place: Mapping[str, str], *, stays: bool) -> list[tuple[str, str]]:
+    if not place:
+        return []
+    state = (
+        "is running; `alearn label-studio down` stops it"
+        if stays
+        else "was stopped; `alearn label-studio up` starts it"
+    )
+    return [
+        ("Label Studio", f"{place['url']} {state}"),
+        ("log in as", f"{place['username']}, with the password in {place['password_file']}"),
+    ]

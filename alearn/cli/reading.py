@@ -97,7 +97,7 @@ def show_history(path: Path, *, as_json: bool) -> None:
     with opened(config, create=False) as loop:
         rounds = loop.store.rounds.history()
         used = _strategies(loop)
-    points = [
+    points: list[dict[str, Any]] = [
         {"round": row.number, "labels": row.labels, "holdout_labels": row.holdout_labels, "version": row.version}
         | {"strategies": used.get(row.number, []), "metrics": numbers(metrics), "at": row.at, "seconds": row.seconds}
         | {"decision": row.kind, "reason": row.reason, "libraries": json.loads(row.libraries)}
@@ -107,16 +107,23 @@ def show_history(path: Path, *, as_json: bool) -> None:
         emit(points)
         return
     name = config.target.metric if config.target else "accuracy"
-    shown = [(p, p["metrics"].get(name, {"value": None, "low": None, "high": None})) for p in points]
-    table(
-        config.name,
-        ["round", "trained on", "hold-out", name, "low", "high", "chosen by", "version", "decision"],
-        [
-            (p["round"], p["labels"], p["holdout_labels"], *(_short(m[key]) for key in ("value", "low", "high")))
-            + (", ".join(p["strategies"]), p["version"][:8], p["decision"] or "")
-            for p, m in shown
-        ],
-    )
+    columns = ["round", "trained on", "hold-out", name, "low", "high", "chosen by", "version", "decision"]
+    table(config.name, columns, [_line(point, name) for point in points])
+
+
+def _line(point: Mapping[str, Any], metric: str) -> list[object]:
+    found = point["metrics"].get(metric, {"value": None, "low": None, "high": None})
+    numbers_ = [_short(found[key]) for key in ("value", "low", "high")]
+    chosen, version = ", ".join(point["strategies"]), point["version"][:8]
+    return [
+        point["round"],
+        point["labels"],
+        point["holdout_labels"],
+        *numbers_,
+        chosen,
+        version,
+        point["decision"] or "",
+    ]
 
 
 def _strategies(loop: Undertaking) -> dict[int, list[str]]:

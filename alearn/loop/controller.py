@@ -1,7 +1,7 @@
 """Look, plan, do one step, and look again: all that a webhook, a timer or `alearn run` ever start.
 
-Invariant: one controller per loop. It holds a lease that a thread renews; when it is overtaken, its next write is refused and
-it stops. A platform that does not answer is asked again with growing pauses; everything else that goes wrong is raised.
+Invariant: one controller per loop. It holds a lease that a thread renews; when it is overtaken, its next write is
+refused and it stops. A platform that does not answer is asked again with growing pauses; everything else is raised.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def alive(name: str) -> bool:
 
 
 def _started(pid: int) -> str:
-    """When a process began, in the kernel's words; empty where that cannot be read. A pid alone may have been given again."""
+    """When a process began, as the kernel says it, or nothing: a pid alone may have been given to another since."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[19]
     except (OSError, IndexError):

@@ -37,7 +37,7 @@ class Features:
         return EmbeddingCache(self._config.home_ / "embeddings" / self.trunk.fingerprint[:16], self.trunk.dim)
 
     def ensure(self, keys: Sequence[str]) -> frozenset[str]:
-        """Embed those of the items that are not embedded yet; returns the keys of those that cannot be, now quarantined."""
+        """Embed what is not embedded yet; returns the keys of what cannot be, which is now quarantined."""
         missing = self._cache.missing(keys)
         if not missing:
             return frozenset()

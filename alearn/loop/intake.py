@@ -1,7 +1,7 @@
 """Taking items into a loop from where they are.
 
-Invariant: adding twice is adding once, and an interrupted intake is simply done again: the source is marked as read only
-when its end was reached.
+Invariant: adding twice is adding once, and an interrupted intake is simply done again: the source is marked as read
+only when its end was reached.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def take_in(loop: Undertaking, *, again: bool = False) -> Intake:
     source = fingerprint(loop.config.items.model_dump(mode="json"))
     if loop.store.loop().source == source and not again:
         return Intake()
-    result = add(loop, loop.config.items)
+    result = add(loop, loop.config.source)
     loop.store.items.source_read(source)
     return result
 

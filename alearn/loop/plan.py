@@ -1,6 +1,7 @@
 """The whole policy of the product on one screen.
 
-Invariant: `plan` is pure and total. Whatever was interrupted, repeated or lost, the next step follows from what there is now.
+Invariant: `plan` is pure and total. Whatever was interrupted, repeated or lost, the next step follows from what there
+is now.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ class Step(StrEnum):
 class Snapshot:
     """What the policy looks at. Counts are of items or labels and never negative.
 
-    `round` is the newest round that has a version, 0 before the first; `evaluated`, `decided` and `stopped` are about it:
-    `decided` under the present target and budget, and if so, to stop. `changed` labels have moved since it was trained.
-    `selectable` items may still be picked, and the budget pays for `affordable` more. `queue_stale`: a newer version is
-    there than the one that ordered the queue. `queue_unapplied`: the platform does not show the queue that is wanted.
+    `round` is the newest round that has a version, 0 before the first; `evaluated`, `decided` and `stopped` are about
+    it: `decided` under the present target and budget, and if so, to stop. `changed` labels have moved since it was
+    trained. `selectable` items may still be picked, and the budget pays for `affordable` more. `queue_stale`: a newer
+    version is there than the one that ordered the queue. `queue_unapplied`: the platform does not show the queue that
+    is wanted.
     """
 
     prepared: bool = False

@@ -1,7 +1,7 @@
 """Choosing what to ask about next, and in which order.
 
-Invariant: the same store gives the same picks. Hold-out items are drawn by a hash of their group, never by a strategy, are
-shown without a suggestion, and are mixed evenly into the queue.
+Invariant: the same store gives the same picks. Hold-out items are drawn by a hash of their group, never by a strategy,
+are shown without a suggestion, and are mixed evenly into the queue.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One function per step; each may be killed anywhere and called again.
 
-Invariant: intent is written before effect (picks before pushes), every write is one transaction of upserts on natural keys,
-and randomness comes from (seed, loop, round, purpose).
+Invariant: intent is written before effect (picks before pushes), every write is one transaction of upserts on natural
+keys, and randomness comes from (seed, loop, round, purpose).
 """
 
 from __future__ import annotations

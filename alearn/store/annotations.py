@@ -23,11 +23,19 @@ class Believed(Protocol):
     """What consensus makes of an item's annotations."""
 
     @property
-    def value(self) -> str: ...
+    def value(self) -> str:
+        """The class."""
+        ...
+
     @property
-    def agreement(self) -> float: ...
+    def agreement(self) -> float:
+        """The share of the annotators who said so, in (0, 1]."""
+        ...
+
     @property
-    def votes(self) -> int: ...
+    def votes(self) -> int:
+        """How many annotators were heard."""
+        ...
 
 
 Resolve = Callable[[Sequence[AnnotationRow]], Believed | None]
@@ -63,17 +71,17 @@ class Annotations:
         closing: Closing,
         at: str,
     ) -> int:
-        """Take in what the platform holds now of some tasks: (key, all its annotations). Returns how many labels changed.
+        """Take in what the platform holds of some tasks: (key, all its annotations). Returns how many labels changed.
 
-        Annotations that are no longer among a task's are marked deleted. `missing` are tasks that are gone altogether: their
-        picks are closed, their labels kept.
+        Annotations that are no longer among a task's are marked deleted. `missing` are tasks that are gone altogether:
+        their picks are closed, their labels kept.
         """
         latest = dict(states)
         with self._scope.write() as session:
             loop = self._scope.loop(session, lock=True)
             known = self._holdout(session, list(latest))
             rows = self._merge(session, {key: latest[key] for key in latest if key in known})
-            changed = self._relabel(session, loop, rows, known, resolve, at)
+            changed = self._relabel(session, loop, rows, holdout=known, resolve=resolve, at=at)
             self._close(session, rows, closing)
             self._close_missing(session, sorted(missing))
             self._notice(session, notices, at)
@@ -86,7 +94,7 @@ class Annotations:
         found: dict[str, bool] = {}
         for some in chunks(keys, 900):
             query = select(ItemRow.key, ItemRow.holdout).where(ItemRow.loop_id == self._scope.loop_id)
-            found.update({key: flag for key, flag in session.exec(query.where(col(ItemRow.key).in_(some)))})
+            found.update((key, flag) for key, flag in session.exec(query.where(col(ItemRow.key).in_(some))))
         return found
 
     def _merge(
@@ -103,8 +111,8 @@ class Annotations:
             session.add(row)
         session.flush()
         merged: dict[str, list[AnnotationRow]] = {key: [] for key in latest}
-        for row in fresh:
-            merged[row["key"]].append(AnnotationRow(**row))
+        for one in fresh:
+            merged[one["key"]].append(AnnotationRow(**one))
         return merged
 
     def _row(self, key: str, one: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,6 +130,7 @@ class Annotations:
         session: Session,
         loop: LoopRow,
         rows: Mapping[str, Sequence[AnnotationRow]],
+        *,
         holdout: Mapping[str, bool],
         resolve: Resolve,
         at: str,

@@ -71,7 +71,7 @@ def upsert(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, 
         return
     target: sa.Table = table.__table__  # type: ignore[attr-defined]
     insert = (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(target)
-    keys = [column for column in target.primary_key.columns]
+    keys = list(target.primary_key.columns)
     updates = {name: insert.excluded[name] for name in rows[0] if target.columns[name] not in keys}
     plain = keep or not updates
     statement = (
@@ -102,7 +102,8 @@ def _named(url: sa.URL) -> Iterator[None]:
         yield
     except OperationalError as error:
         raise StoreError(
-            f"The store {url.render_as_string(hide_password=True)} failed: {_cause(error)}. Nothing was half-written; run again."
+            f"The store {url.render_as_string(hide_password=True)} failed: {_cause(error)}. "
+            "Nothing was half-written; run again."
         ) from error
 
 

@@ -43,7 +43,7 @@ class Items:
         self._scope = scope
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> int:
-        """Add items (key, uri, text, group, truth, holdout); those already there are left alone. Returns how many are new."""
+        """Add items (key, uri, text, group, truth, holdout) that are not there yet; returns how many were new."""
         unique = {row["key"]: row for row in rows}
         with self._scope.write() as session:
             loop = self._scope.loop(session, lock=True)
@@ -130,8 +130,8 @@ class Items:
         found: dict[str, Any] = {}
         with self._scope.read() as session:
             for some in chunks(sorted(keys), 900):
-                mine = sa.select(ItemRow.key, column).where(col(ItemRow.loop_id) == self._scope.loop_id)
-                found.update({key: value for key, value in session.execute(mine.where(col(ItemRow.key).in_(some)))})
+                mine = sa.select(col(ItemRow.key), column).where(col(ItemRow.loop_id) == self._scope.loop_id)
+                found.update((key, value) for key, value in session.execute(mine.where(col(ItemRow.key).in_(some))))
         return found
 
 

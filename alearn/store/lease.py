@@ -1,7 +1,7 @@
 """One controller per loop: a lease with an owner, an expiry and a fencing number.
 
-Invariant: every write of a controller happens in a transaction that has seen its own fencing number still in force, so a
-process that was paused and overtaken can no longer write.
+Invariant: every write of a controller happens in a transaction that has seen its own fencing number still in force, so
+a process that was paused and overtaken can no longer write.
 
 Source: M. Kleppmann, "How to do distributed locking", 2016 (fencing tokens).
 """
@@ -40,7 +40,8 @@ def acquire(
         row = session.exec(select(LeaseRow).where(LeaseRow.loop_id == loop_id)).first()
         if row is not None and row.owner != owner and row.expires_at > now and alive(row.owner):
             raise LeaseLost(
-                f"The loop must have one controller. {row.owner} runs it now. Stop that one, or wait {row.expires_at - now:.0f} s."
+                f"The loop must have one controller. {row.owner} runs it now. "
+                f"Stop that one, or wait {row.expires_at - now:.0f} s."
             )
         fence = 1 if row is None else row.fence + 1
         upsert(session, LeaseRow, [{"loop_id": loop_id, "owner": owner, "expires_at": now + seconds, "fence": fence}])

@@ -29,7 +29,7 @@ class Rounds:
             for start in chunks(sorted(places)):
                 query = select(PickRow).where(PickRow.loop_id == self._scope.loop_id, col(PickRow.key).in_(start))
                 for row in session.exec(query):
-                    row.sqlmodel_update(places[row.key])
+                    row.sqlmodel_update(dict(places[row.key]))
                     session.add(row)
             self._loop(session, queue_wanted=version, queue_round=round_)
 

@@ -16,7 +16,7 @@ from alearn.store.tables import LoopRow
 
 @dataclass
 class Scope:
-    """The database, the loop, and the lease that writes are made under (None: commands that need none, such as `add`)."""
+    """The database, the loop, and the lease that writes are made under; `add` and other commands need none."""
 
     database: Database
     loop_id: int

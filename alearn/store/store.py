@@ -23,7 +23,7 @@ from alearn.store.tables import LoopRow
 
 
 class Store:
-    """Everything that one loop remembers, by domain: `items`, `annotations`, `rounds`, and the `blobs` of its weights."""
+    """Everything that one loop remembers, by domain: `items`, `annotations`, `rounds`, and `blobs` of weights."""
 
     def __init__(self, database: Database, blobs: Blobs, loop_id: int) -> None:
         self._scope = Scope(database, loop_id)

@@ -1,7 +1,7 @@
 """The rows of alearn, each with a natural key, so that every write can be repeated.
 
-Invariant: no relationships and no lazy loading; a row that was handed out is a value. Times are ISO 8601 in UTC, except the
-lease's, which are compared and therefore seconds since the epoch.
+Invariant: no relationships and no lazy loading; a row that was handed out is a value. Times are ISO 8601 in UTC, except
+the lease's, which are compared and therefore seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ def _loop_key() -> int:
 class LoopRow(SQLModel, table=True):
     """One active-learning undertaking.
 
-    `items` and `holdout_items` count the item rows, so that looking does not. `label_seq` grows by one with every label that
-    changes. `cursor` is the platform's, `queue_wanted` and `queue_applied` are queue versions: intent, and
+    `items` and `holdout_items` count the item rows, so that looking does not. `label_seq` grows by one with every label
+    that changes. `cursor` is the platform's, `queue_wanted` and `queue_applied` are queue versions: intent, and
     effect. `source` is the fingerprint of the item source that was read to its end.
     """
 
@@ -73,8 +73,8 @@ class PickRow(SQLModel, table=True):
     """An item that was chosen to be asked about.
 
     `purpose` is "query" or "holdout". `score` is its place in the queue (0 = ask first), `label` and `confidence` the
-    suggestion. `pushed` says that the platform has it. `closed` says why it is no longer open: labeled, skipped, refused,
-    missing, unreadable.
+    suggestion. `pushed` says that the platform has it. `closed` says why it is no longer open: labeled, skipped,
+    refused, missing, unreadable.
     """
 
     __tablename__ = "pick"

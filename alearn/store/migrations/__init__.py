@@ -25,7 +25,8 @@ def upgrade(engine: sa.Engine) -> None:
         return
     if found is not None and found > HEAD:
         raise StoreError(
-            f"The store {engine.url.render_as_string()} was written by a newer alearn ({found}, this one knows {HEAD}). Update alearn."
+            f"The store {engine.url.render_as_string()} must have schema {HEAD} or older. "
+            f"Got {found}, written by a newer alearn. Update alearn."
         )
     _run(engine)
 

@@ -54,7 +54,7 @@ class Home:
 
     @property
     def lock(self) -> Path:
-        """Held by whoever starts or stops the server."""
+        """Held by whoever starts the server."""
         return self.folder / "starting.lock"
 
     @property

@@ -160,7 +160,7 @@ def _run(wanted: Installation, command: Sequence[str], environment: Mapping[str,
         ).returncode
     if code:
         raise Unavailable(
-            f"Label Studio {wanted.version} must be installed in {wanted.folder}. Got: {Path(command[0]).name} ended with "
-            f"code {code}. Mend what {wanted.log} says, then run this again. Its last lines:\n"
+            f"Label Studio {wanted.version} must be installed in {wanted.folder}. Got: code {code} from "
+            f"{Path(command[0]).name}. Mend what {wanted.log} says, then run this again. Its last lines:\n"
             f"{last_lines(wanted.log)}"
         )

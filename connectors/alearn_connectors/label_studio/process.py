@@ -90,8 +90,8 @@ def _born_by_proc(pid: int) -> str | None:
         after_name = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    if after_name[0] in "ZX":  # ended, and only its parent has not looked yet
-        return None
+    if after_name[0] in "ZX" and int(after_name[17]) <= 1:
+        return None  # ended, and only its parent has not looked yet; while threads are left, files are open still
     with suppress(OSError):  # ticks count from the boot: two boots must not be confused
         return f"{after_name[19]}@{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}"
     return after_name[19]

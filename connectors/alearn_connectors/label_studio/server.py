@@ -55,7 +55,7 @@ class PrivateServer:
             ConfigError: its folder cannot be written.
         """
         make_folder(self.home.folder)
-        with locked(self.home.lock, lambda: progress("waiting for another process that starts or stops it")):
+        with locked(self.home.lock, lambda: progress("waiting for another process that starts it")):
             if running := self.status():
                 self._wait_for_answer(running, progress)
                 return running

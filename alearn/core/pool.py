@@ -1,0 +1,60 @@
+"""What a query strategy is handed: arrays, row by row, and two masks over them.
+
+Invariant: row i of every array is the same item. `embeddings` and `proba` may be memory-mapped; nothing here copies them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alearn.errors import StrategyError
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The items a strategy chooses from, and those it should keep away from.
+
+    `proba` (N, C): class probabilities, each row sums to 1; None while there is no model. `embeddings` (N, D): any float
+    type; None where the strategy needs none. `selectable` (N,) bool: rows that may be chosen. `labeled` (N,) bool: rows
+    that are known, or are being asked about already: what a diverse batch keeps away from. A row may be in neither mask;
+    it still counts as one of the items that the batch should stand for.
+
+    Raises:
+        StrategyError: the arrays disagree about N, or a mask is not boolean.
+    """
+
+    proba: NDArray[np.floating[Any]] | None
+    embeddings: NDArray[np.floating[Any]] | None
+    selectable: NDArray[np.bool_]
+    labeled: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        size = len(self.selectable)
+        for name in ("selectable", "labeled"):
+            mask = getattr(self, name)
+            if mask.dtype != np.bool_ or mask.shape != (size,):
+                raise StrategyError(
+                    f"`{name}` of a pool must be boolean, of shape ({size},). Got {mask.dtype} {mask.shape}."
+                )
+        for name in ("proba", "embeddings"):
+            array = getattr(self, name)
+            if array is not None and (array.ndim != 2 or len(array) != size):
+                raise StrategyError(f"`{name}` of a pool of {size} items must have {size} rows. Got {array.shape}.")
+
+    @property
+    def rows(self) -> NDArray[np.intp]:
+        """The selectable rows, increasing."""
+        return np.flatnonzero(self.selectable)
+
+    def has(self, need: str) -> bool:
+        """Is what a strategy calls `need` there?"""
+        return getattr(self, need) is not None
+
+
+Select = Callable[[Pool, int, np.random.Generator], NDArray[np.intp]]
+"""Chooses n rows: best first, unique, all selectable. Called with 1 <= n <= pool.selectable.sum()."""

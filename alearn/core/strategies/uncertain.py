@@ -1,0 +1,64 @@
+"""The items a model is least sure of, one by one: the best rule with many labels, blind to near copies in a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alearn.core import uncertainty
+from alearn.core.pool import Pool
+from alearn.core.uncertainty import Measure, Scores
+from alearn.errors import StrategyError
+
+BLOCK = 1 << 20
+"""Probabilities read at once."""
+
+
+def scores(pool: Pool, rows: NDArray[np.intp], measure: Measure) -> Scores:
+    """The measure of the given rows, increasing, (n,) float64: reads a memory-mapped `proba` block by block.
+
+    Raises:
+        StrategyError: a probability is not finite.
+    """
+    assert pool.proba is not None
+    out = np.empty(len(rows))
+    size = max(1, BLOCK // max(pool.proba.shape[1], 1))
+    for start in range(0, len(rows), size):
+        out[start : start + size] = measure(pool.proba[rows[start : start + size]])
+    if not np.isfinite(out).all():
+        bad = rows[~np.isfinite(out)][0]
+        raise StrategyError(f"Class probabilities must be finite numbers. Row {bad} of the pool is not. Train again.")
+    return out
+
+
+def highest(values: Scores, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """The positions of the n highest values, highest first; equal ones in random order."""
+    if n < len(values):
+        bar = np.partition(values, -n)[-n]
+        above, level = np.flatnonzero(values > bar), np.flatnonzero(values == bar)
+        top = np.concatenate([above, rng.choice(level, n - len(above), replace=False)])
+    else:
+        top = np.arange(len(values))
+    order: NDArray[np.intp] = top[np.lexsort((rng.random(len(top)), -values[top]))]
+    return order
+
+
+def most(pool: Pool, n: int, rng: np.random.Generator, measure: Measure) -> NDArray[np.intp]:
+    """The n selectable rows of which the measure is highest."""
+    rows = pool.rows
+    return rows[highest(scores(pool, rows, measure), n, rng)]
+
+
+def margin(pool: Pool, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """The items whose two likeliest classes are closest."""
+    return most(pool, n, rng, uncertainty.margin)
+
+
+def entropy(pool: Pool, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """The items whose class distribution has the largest entropy; often worse than random with many classes."""
+    return most(pool, n, rng, uncertainty.entropy)
+
+
+def least_confidence(pool: Pool, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """The items whose likeliest class is least likely."""
+    return most(pool, n, rng, uncertainty.least_confidence)

@@ -1,0 +1,30 @@
+"""Work that runs ahead of who wants its results."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+WORKERS = 4
+"""Threads that read images ahead; each holds at most one file of `items.max_mb`."""
+
+
+def ahead(work: Callable[[T], R], things: Iterable[T], workers: int = WORKERS) -> Iterator[R]:
+    """`work` over `things` in threads; results in order, at most a few of them waiting."""
+    with ThreadPoolExecutor(workers) as pool:
+        under_way: deque[Future[R]] = deque()
+        try:
+            for thing in things:
+                under_way.append(pool.submit(work, thing))
+                if len(under_way) >= 4 * workers:
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for future in under_way:
+                future.cancel()

@@ -1,0 +1,200 @@
+"""A loop that is killed and started again ends exactly as one that never was.
+
+The process is really killed: a forked child runs the loop and sends itself SIGKILL before or after its n-th call into
+the store or the platform, or is killed by its parent at a random moment. Then another child, with nothing but the
+files, goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import alearn_connectors.simulated as simulated
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from alearn.config import Config, parse
+from alearn.loop.controller import run
+from alearn.loop.plan import Step
+from alearn.loop.undertaking import opened
+from alearn.store.annotations import Annotations
+from alearn.store.blobs import Blobs
+from alearn.store.items import Items
+from alearn.store.rounds import Rounds
+
+WATCHED = {
+    Items: ("add", "source_read", "quarantine"),
+    Annotations: ("collect",),
+    Rounds: ("prepared", "choose", "pushed", "trained", "evaluated", "decided"),
+    Blobs: ("put",),
+    simulated.SimulatedPlatform: ("prepare", "push", "pull"),
+}
+
+STRATEGIES = ["random", "margin", "uncertainty_herding"]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seventy digits, and one file that is no picture."""
+    folder = tmp_path_factory.mktemp("pictures")
+    digits = load_digits()
+    for at, (image, truth) in enumerate(zip(digits.images[:70], digits.target[:70], strict=True)):
+        place = folder / ("even" if truth % 2 == 0 else "odd")
+        place.mkdir(exist_ok=True)
+        Image.fromarray((image * 15).astype(np.uint8)).resize((16, 16)).save(place / f"{at}.png")
+    (folder / "even" / "broken.png").write_bytes(b"not a picture")
+    return folder
+
+
+def config(pictures: Path, home: Path, strategy: str) -> Config:
+    raw = {
+        "name": "kills",
+        "items": {"path": str(pictures), "truth": "folder"},
+        "task": {"data": "image", "classes": ["even", "odd"]},
+        "model": {"name": "pixels"},
+        "query": {"strategy": strategy, "batch": 8},
+        "queue": {"low": 0, "high": 8},
+        "holdout": {"size": 10, "share": 0.25, "rate": 0.5},
+        "budget": {"labels": 30},
+        "platform": {"name": "simulated", "options": {"accuracy": 0.9, "skip_rate": 0.1}},
+        "home": str(home),
+    }
+    return parse(raw, name="kills.yaml", folder=home)
+
+
+def work(config: Config, before: Callable[[], None] | None = None) -> None:
+    """Run the loop to its end in this process."""
+    with opened(config) as loop:
+        assert run(loop).step is Step.DONE
+
+
+def in_child(act: Callable[[], None]) -> int:
+    """Run in a forked child; returns its pid."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        act()
+        code = 0
+    except BaseException as error:  # a child must never return into pytest
+        sys.stderr.write(f"child: {error!r}\n")
+    finally:
+        os._exit(code)
+
+
+def ended(pid: int) -> int:
+    """Wait for a child: 0 well, 1 not, -9 killed."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def counting(die_at: int | None, tell: Path | None = None) -> None:
+    """Make this process count its calls into the store and the platform, and kill itself at the `die_at`-th."""
+    seen = 0
+
+    def boundary() -> None:
+        nonlocal seen
+        if die_at is not None and seen == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        seen += 1
+        if tell is not None:
+            tell.write_text(str(seen))
+
+    def watched(inner: Callable[..., Any]) -> Callable[..., Any]:
+        def outer(*args: Any, **kwargs: Any) -> Any:
+            boundary()
+            result = inner(*args, **kwargs)
+            boundary()
+            return result
+
+        return outer
+
+    for kind, names in WATCHED.items():
+        for name in names:
+            setattr(kind, name, watched(getattr(kind, name)))
+
+
+def remembered(config: Config) -> dict[str, Any]:
+    """Everything that must not depend on kills."""
+    with opened(config, create=False) as loop:
+        store = loop.store
+        picks = [(p.round, p.rank, p.key, p.purpose, p.strategy, p.closed, p.pushed) for p in store.rounds.picks()]
+        history = store.rounds.history()
+        tasks = [task["key"] for task in loop.platform.tasks()]
+        return {
+            "picks": sorted(picks),
+            "labels": [(label.key, label.value) for label, _ in store.annotations.labels()],
+            "annotations": [(one.id, one.key, one.value) for one in store.annotations.all()],
+            "versions": [(row.number, row.version, row.kind, row.reason) for row, _ in history],
+            "metrics": [{name: m.value for name, m in metrics.items()} for _, metrics in history],
+            "tasks": sorted(tasks),
+            "doubled": len(tasks) - len(set(tasks)),
+            "quarantined": [row.reason for row in store.items.quarantined()],
+            "items": store.look().items,
+        }
+
+
+@pytest.fixture(scope="module", params=STRATEGIES)
+def case(request: pytest.FixtureRequest, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One strategy with what an undisturbed run remembers, how many boundaries it passes, and how long it takes."""
+    home = tmp_path_factory.mktemp("undisturbed")
+    settled = config(pictures, home, request.param)
+    began = time.monotonic()
+    assert ended(in_child(lambda: (counting(None, home / "boundaries"), work(settled))[-1])) == 0
+    return {
+        "strategy": request.param,
+        "truth": remembered(settled),
+        "boundaries": int((home / "boundaries").read_text()),
+        "seconds": time.monotonic() - began,
+        "pictures": pictures,
+    }
+
+
+def test_the_undisturbed_run_is_worth_comparing_with(case: dict[str, Any]) -> None:
+    """It has several rounds, labels, a quarantined item, and each task once."""
+    truth = case["truth"]
+    assert len(truth["versions"]) >= 3
+    assert len(truth["labels"]) >= 20
+    assert truth["doubled"] == 0
+    assert len(truth["quarantined"]) == 1
+    assert json.dumps(truth["metrics"])
+
+
+def test_killed_at_every_boundary(case: dict[str, Any], tmp_path: Path) -> None:
+    """Before and after each call into the store or the platform."""
+    every = 1 if case["strategy"] == "random" else 5
+    for die_at in range(0, case["boundaries"], every):
+        settled = config(case["pictures"], tmp_path / str(die_at), case["strategy"])
+        assert ended(in_child(lambda at=die_at, c=settled: (counting(at), work(c))[-1])) == -signal.SIGKILL, die_at
+        assert ended(in_child(lambda c=settled: work(c))) == 0, die_at
+        assert remembered(settled) == case["truth"], f"killed at boundary {die_at}"
+
+
+def test_killed_at_random_moments(case: dict[str, Any], tmp_path: Path) -> None:
+    """Several times in one run, wherever it happens to be, also inside steps."""
+    moments = random.Random(case["strategy"])
+    killed = 0
+    for trial in range(4):
+        settled = config(case["pictures"], tmp_path / str(trial), case["strategy"])
+        while True:
+            pid = in_child(lambda c=settled: work(c))
+            time.sleep(moments.uniform(0, case["seconds"] * 0.5))
+            os.kill(pid, signal.SIGKILL)
+            if ended(pid) != -signal.SIGKILL:
+                break
+            killed += 1
+            if killed % 4 == 3:
+                assert ended(in_child(lambda c=settled: work(c))) == 0
+                break
+        assert remembered(settled) == case["truth"], f"trial {trial}"
+    assert killed > 0

@@ -1,0 +1,261 @@
+"""What a loop remembers, on SQLite and on PostgreSQL alike."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alearn.core.consensus import consensus
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlmodel import SQLModel
+
+from alearn.core.schema import LabelSchema
+from alearn.errors import ConfigError, LeaseLost, StoreError
+from alearn.store import Look, Store
+from alearn.store.database import Database
+from alearn.store.tables import AnnotationRow
+
+NOW = "2026-01-01T00:00:00+00:00"
+SCHEMA = LabelSchema(("crow", "owl"))
+
+
+def items(*keys: str, holdout: bool = False) -> list[dict[str, Any]]:
+    return [
+        {"key": key, "uri": None, "text": f"text of {key}", "group": key, "truth": "owl", "holdout": holdout}
+        for key in keys
+    ]
+
+
+def said(id_: str, value: str | None, annotator: str = "ann", **more: Any) -> dict[str, Any]:
+    return {
+        "id": id_,
+        "annotator": annotator,
+        "value": value,
+        "skipped": False,
+        "refused": None,
+        "lead_time": 1.0,
+        "updated_at": "2026-01-01T00:00:01Z",
+    } | more
+
+
+def closing(rows: Sequence[AnnotationRow], labeled: bool) -> str | None:
+    return "labeled" if labeled else "skipped" if any(row.skipped for row in rows) else None
+
+
+def collect(store: Store, *states: tuple[str, list[dict[str, Any]]], **more: Any) -> int:
+    return store.annotations.collect(
+        states, **{"cursor": None, "resolve": consensus, "closing": closing, "at": NOW} | more
+    )
+
+
+def pick(store: Store, *keys: str, purpose: str = "query") -> None:
+    rows = [
+        {"key": key, "round": 1, "rank": at, "purpose": purpose, "strategy": "random", "score": at / 10}
+        | {"label": None, "confidence": None}
+        for at, key in enumerate(keys)
+    ]
+    places = {row["key"]: {"score": row["score"], "label": None, "confidence": None} for row in rows}
+    store.rounds.choose(rows, places, version="q1", round_=0)
+
+
+def test_items_are_added_once(store: Store) -> None:
+    """Adding twice, also within one call, is adding once, and the counters say what is there."""
+    assert store.items.add([*items("a", "b"), *items("a")]) == 2
+    assert store.items.add([*items("b", "c"), *items("h", holdout=True)]) == 2
+    assert store.look() == Look(items=4, pool_left=3, holdout_left=1)
+    assert [one.key for one in store.items.candidates()] == ["a", "b", "c", "h"]
+
+
+def test_quarantined_items_are_not_candidates(store: Store) -> None:
+    """What cannot be used is put aside with its reason, whether it became an item or not."""
+    store.items.add(items("a", "b"))
+    pick(store, "a")
+    store.items.quarantine({"a": "truncated", "b": "truncated"}, at=NOW, keyed=True)
+    store.items.quarantine({"c.png": "empty"}, at=NOW, keyed=False)
+    assert store.items.candidates() == []
+    assert {row.place: row.reason for row in store.items.quarantined()} == {
+        "a": "truncated",
+        "b": "truncated",
+        "c.png": "empty",
+    }
+    seen = store.look()
+    assert (seen.pool_left, seen.open) == (0, 0)
+
+
+def test_a_label_follows_its_annotations(store: Store) -> None:
+    """Created, changed, joined by a second opinion, and deleted: the label is always the consensus of what is there."""
+    store.items.add(items("a"))
+    pick(store, "a")
+    assert collect(store, ("a", [said("1", "owl")]), cursor="c1") == 1
+    assert store.annotations.training(holdout=False).values == ("owl",)
+    assert store.look().open == 0
+    assert collect(store, ("a", [said("1", "owl")])) == 0, "a repeat changes nothing"
+    assert collect(store, ("a", [said("1", "crow", updated_at="2026-01-01T00:00:02Z")])) == 1
+    assert store.annotations.training(holdout=False).values == ("crow",)
+    assert collect(store, ("a", [])) == 1
+    assert store.annotations.training(holdout=False).values == ()
+    assert store.look().open == 1, "an item that lost its label is asked again"
+    assert [row.deleted for row in store.annotations.all()] == [True], "what was said is never lost"
+    assert store.loop().cursor == "c1"
+
+
+def test_changes_are_counted_from_the_last_round(store: Store) -> None:
+    """Labels that moved since a version was trained are what makes the next one due."""
+    store.items.add(items("a", "b"))
+    collect(store, ("a", [said("1", "owl")]), ("b", [said("2", "owl")]))
+    assert store.look().changed == 2
+    seq = store.annotations.training(holdout=False).label_seq
+    version = {
+        "key": "v",
+        "weights": "w",
+        "trunk": "t",
+        "recipe": "{}",
+        "training_set": "s",
+        "labels": 2,
+        "created_at": NOW,
+    }
+    round_ = {"number": 1, "version": "v", "label_seq": seq, "labels": 2, "libraries": "{}", "seconds": 0.0, "at": NOW}
+    store.rounds.trained(version, round_)
+    assert store.look().changed == 0
+    collect(store, ("a", [said("1", "owl"), said("3", "owl", "bob")]))
+    assert store.look().changed == 0, "a second voice for the same label is no news for the model"
+    collect(store, ("b", [said("2", "crow")]))
+    assert store.look().changed == 1
+
+
+def test_skips_close_and_strangers_are_ignored(store: Store) -> None:
+    """A skipped item is not open; a task whose key is nobody's changes nothing."""
+    store.items.add(items("a"))
+    pick(store, "a")
+    collect(store, ("a", [said("1", None, skipped=True)]), ("nobody", [said("2", "owl")]))
+    assert (store.look().open, store.look().labels) == (0, 0)
+
+
+def test_deleted_tasks_close_and_keep_their_label(store: Store) -> None:
+    """A task deleted on the platform is not asked again; a label it had stays."""
+    store.items.add(items("a", "b"))
+    pick(store, "a", "b")
+    collect(store, ("a", [said("1", "owl")]), missing=["a", "b"], notices=["two tasks are gone"])
+    assert {row.key: row.closed for row in store.rounds.picks()} == {"a": "labeled", "b": "missing"}
+    assert store.look().labels == 1
+    assert [row.text for row in store.annotations.notices()] == ["two tasks are gone"]
+
+
+def test_picks_stay_as_they_were_chosen(store: Store) -> None:
+    """Choosing again what was picked changes its place in the queue, never its round."""
+    store.items.add(items("a", "b"))
+    pick(store, "a", "b")
+    again = {"key": "a", "round": 9, "rank": 0, "purpose": "query", "strategy": "margin", "score": 0.0, "label": None}
+    store.rounds.choose([again | {"confidence": None}], {"a": {"score": 0.7}}, version="q2", round_=1)
+    rows = {row.key: row for row in store.rounds.picks()}
+    assert (rows["a"].round, rows["a"].strategy, rows["a"].score) == (1, "random", 0.7)
+    assert store.look().queue_unapplied
+    store.rounds.pushed(["a", "b"], {"b": "too large"}, queue="q2")
+    assert not store.look().queue_unapplied
+    assert {row.key: (row.pushed, row.closed) for row in store.rounds.picks()} == {
+        "a": (True, None),
+        "b": (False, "refused"),
+    }
+
+
+def test_another_schema_is_refused(store: Store, url: str, tmp_path: Path) -> None:
+    """A loop's classes cannot change under its labels."""
+    with pytest.raises(ConfigError, match="removed: owl; new: hawk"):
+        Store.open("birds", LabelSchema(("crow", "hawk")), url=url, home=tmp_path, at=NOW)
+
+
+def test_a_loop_that_has_not_begun_is_named(url: str, tmp_path: Path) -> None:
+    """Reading commands do not begin a loop."""
+    with pytest.raises(StoreError, match="has not begun"):
+        Store.open("fish", SCHEMA, url=url, home=tmp_path, at=NOW, create=False)
+
+
+def test_two_loops_share_a_database(store: Store, url: str, tmp_path: Path) -> None:
+    """The same item in two loops is two items."""
+    other = Store.open("trees", SCHEMA, url=url, home=tmp_path, at=NOW)
+    store.items.add(items("a"))
+    other.items.add(items("a", "b"))
+    assert (store.look().items, other.look().items) == (1, 2)
+    other.close()
+
+
+def test_an_overtaken_controller_cannot_write(store: Store, url: str, tmp_path: Path) -> None:
+    """After its lease has expired and another owner has come, the first one's writes are refused, whole."""
+    second = Store.open("birds", SCHEMA, url=url, home=tmp_path, at=NOW)
+    store.lease("one", now=100.0, seconds=10.0, alive=lambda _: True)
+    with pytest.raises(LeaseLost, match="one runs it now"):
+        second.lease("two", now=105.0, seconds=10.0, alive=lambda _: True)
+    store.renew(now=105.0, seconds=10.0)
+    with pytest.raises(LeaseLost):
+        second.lease("two", now=112.0, seconds=10.0, alive=lambda _: True)
+    second.lease("two", now=116.0, seconds=10.0, alive=lambda _: True)
+    with pytest.raises(LeaseLost, match="taken over by two"):
+        store.items.add(items("a"))
+    with pytest.raises(LeaseLost):
+        store.renew(now=117.0, seconds=10.0)
+    assert second.look().items == 0
+    second.items.add(items("a"))
+    second.close()
+
+
+def test_a_dead_owner_is_followed_at_once(store: Store, url: str, tmp_path: Path) -> None:
+    """A restart after a kill need not wait for the lease to expire; nor after a clean stop."""
+    second = Store.open("birds", SCHEMA, url=url, home=tmp_path, at=NOW)
+    store.lease("one", now=100.0, seconds=60.0, alive=lambda _: True)
+    second.lease("two", now=101.0, seconds=60.0, alive=lambda owner: owner != "one")
+    second.release()
+    store.lease("one", now=102.0, seconds=60.0, alive=lambda _: True)
+    second.close()
+
+
+def _claim(url: str, home: Path, owner: str, won: Any) -> None:
+    store = Store.open("race", SCHEMA, url=url, home=home, at=NOW)
+    try:
+        store.lease(owner, now=100.0, seconds=60.0, alive=lambda _: True)
+        won.put(owner)
+    except LeaseLost:
+        won.put(None)
+
+
+def test_of_many_one_gets_the_lease(url: str, tmp_path: Path) -> None:
+    """Processes that begin a loop and want its lease at the same moment: one has it, and there is one loop."""
+    Database(url).close()
+    context = multiprocessing.get_context("spawn")
+    won = context.Queue()
+    rivals = [context.Process(target=_claim, args=(url, tmp_path, f"rival {n}", won)) for n in range(4)]
+    for rival in rivals:
+        rival.start()
+    found = [won.get(timeout=60) for _ in rivals]
+    for rival in rivals:
+        rival.join()
+    assert sum(owner is not None for owner in found) == 1
+
+
+def test_migrations_give_the_tables_that_the_code_knows(url: str) -> None:
+    """The migrations and the table classes say the same."""
+    database = Database(url)
+    with database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
+    database.close()
+
+
+def test_a_newer_database_is_left_alone(url: str) -> None:
+    """An older alearn does not touch what a newer one has written."""
+    Database(url).close()
+    with sa.create_engine(url).begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreError, match="newer alearn"):
+        Database(url)
+
+
+@pytest.mark.parametrize("wrong", ["nonsense", "nosuchdb://x", "postgresql+psycopg://nobody:hunter2@127.0.0.1:1/x"])
+def test_a_wrong_url_is_a_sentence_without_the_password(wrong: str) -> None:
+    """A store that cannot be opened is named, its password is not."""
+    with pytest.raises(StoreError, match="store") as error:
+        Database(wrong)
+    assert "hunter2" not in str(error.value)
