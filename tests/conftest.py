@@ -31,10 +31,10 @@ class LabelStudioUnderTest:
     """
 
     url: str
-    token: str
+    token: str = field(repr=False)
     media_root: Path
     username: str
-    password: str
+    password: str = field(repr=False)
     client: httpx.Client
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 

@@ -33,9 +33,16 @@ class Field:
     labeled: NDArray[np.bool_]
     open: NDArray[np.bool_]
 
-    def pool(self, selectable: NDArray[np.bool_]) -> Pool:
-        """The same as a strategy sees it."""
-        return Pool(proba=self.proba, embeddings=self.embeddings, selectable=selectable, labeled=self.labeled)
+    def choose(self, strategy: Strategy, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Up to n rows that were never picked, away from all that is labeled or asked about already."""
+        return strategy.select(self._pool(~self.picked, self.labeled | self.open), n, rng)
+
+    def order(self, strategy: Strategy, rows: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
+        """These rows, in the order in which the strategy would ask about them."""
+        return strategy.select(self._pool(rows, self.labeled), int(rows.sum()), rng)
+
+    def _pool(self, selectable: NDArray[np.bool_], labeled: NDArray[np.bool_]) -> Pool:
+        return Pool(proba=self.proba, embeddings=self.embeddings, selectable=selectable, labeled=labeled)
 
 
 def select(loop: Undertaking) -> None:
@@ -51,12 +58,9 @@ def select(loop: Undertaking) -> None:
     field = _field(loop, candidates, picks, round_)
     name, strategy = _strategy(loop, field)
     rng = generator(config.seed, config.name, number, f"select-{len(picks)}")
-    chosen = (
-        strategy.select(field.pool(~field.picked), room - len(held), rng) if room > len(held) else np.empty(0, np.intp)
-    )
     waiting = field.open.copy()
-    waiting[chosen] = True
-    order = strategy.select(field.pool(waiting), int(waiting.sum()), rng) if waiting.any() else np.empty(0, np.intp)
+    waiting[field.choose(strategy, room - len(held), rng)] = True
+    order = field.order(strategy, waiting, rng)
     asked = [field.keys[row] for row in order]
     held_open = [pick.key for pick in picks if pick.closed is None and pick.purpose == "holdout"] + held
     _write(loop, field, asked, held_open, picks, round_=number, strategy=name, rng=rng)

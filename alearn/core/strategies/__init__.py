@@ -1,0 +1,86 @@
+"""The query strategies: which items to ask about.
+
+Each is a plain function of arrays in a file named after its idea; the table below is all there is to register one.
+`resolve` also knows modAL's functions (`modal:margin_sampling`) and those of other packages (`package.module:function`).
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from alearn.core.pool import Pool, Select
+from alearn.core.strategies import modal
+from alearn.core.strategies.herding import max_herding
+from alearn.core.strategies.k_center import k_center
+from alearn.core.strategies.strategy import Need, Strategy
+from alearn.core.strategies.uncertain import entropy, least_confidence, margin
+from alearn.core.strategies.uncertainty_herding import uncertainty_herding
+from alearn.core.strategies.uniform import uniform
+from alearn.errors import StrategyError
+
+__all__ = ["STRATEGIES", "Need", "Pool", "Select", "Strategy", "resolve"]
+
+NOTHING: frozenset[Need] = frozenset()
+PROBA: frozenset[Need] = frozenset({"proba"})
+EMBEDDINGS: frozenset[Need] = frozenset({"embeddings"})
+
+STRATEGIES = {
+    row.name: row
+    for row in (
+        Strategy("random", uniform, NOTHING, "O(N)", "the baseline"),
+        Strategy("margin", margin, PROBA, "O(NC)", "Scheffer et al. 2001; Bahri et al. 2022"),
+        Strategy("entropy", entropy, PROBA, "O(NC)", "Settles & Craven 2008"),
+        Strategy("least_confidence", least_confidence, PROBA, "O(NC)", "Lewis & Gale 1994; Culotta & McCallum 2005"),
+        Strategy("k_center", k_center, EMBEDDINGS, "O(NBD), a few passes", "Sener & Savarese, ICLR 2018"),
+        Strategy("max_herding", max_herding, EMBEDDINGS, "O(BD) on samples", "Bae, Noh & Sutherland, ECCV 2024"),
+        Strategy(
+            "uncertainty_herding",
+            uncertainty_herding,
+            PROBA | EMBEDDINGS,
+            "O(NC) + O(BD) on samples",
+            "Bae, Oliveira & Sutherland, ICLR 2025",
+        ),
+    )
+}
+"""Every strategy of alearn by its name."""
+
+
+def resolve(name: str) -> Strategy:
+    """The strategy that a config calls `name`.
+
+    One of STRATEGIES, `modal:FUNCTION`, or `package.module:function`. The last names a Strategy, or a plain function of
+    (pool, n, rng), which is then given both `proba` and `embeddings`.
+
+    Raises:
+        StrategyError: there is no such strategy, or its package cannot be imported.
+    """
+    if name in STRATEGIES:
+        return STRATEGIES[name]
+    family, _, rest = name.partition(":")
+    if family == "modal" and rest in modal.FUNCTIONS:
+        return modal.modal(rest)
+    if family == "modal" or not rest or not all(part.isidentifier() for part in [*family.split("."), rest]):
+        raise StrategyError(
+            f"A query strategy must be one of {', '.join([*STRATEGIES, *modal.names()])}, or package.module:function. "
+            f"Got {name!r}. Correct it."
+        )
+    return _foreign(name, family, rest)
+
+
+def _foreign(name: str, module: str, attribute: str) -> Strategy:
+    """A strategy of another package."""
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise StrategyError(
+            f"Query strategy {name!r} cannot be imported: {error}. Install its package where alearn runs, or correct it."
+        ) from error
+    except AttributeError:
+        raise StrategyError(f"Query strategy {name!r} is not there: {module} has no {attribute}. Correct it.") from None
+    if isinstance(found, Strategy):
+        return found
+    if not callable(found):
+        raise StrategyError(
+            f"Query strategy {name!r} must be a function of (pool, n, rng), or a Strategy. Got {type(found).__name__}."
+        )
+    return Strategy(name, found, PROBA | EMBEDDINGS, "unknown", name)

@@ -10,13 +10,17 @@ import json
 import os
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
 
 from alearn.errors import Refused, Unavailable
+
+Seat = Callable[[], httpx.Client]
+"""Opens a client that is logged in as one annotator."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def enter(account: Account, url: str, invite: Callable[[], str]) -> httpx.Client
     client = httpx.Client(base_url=url, timeout=30, trust_env=False)
     try:
         entered = _submit(client, "/user/login/", account) or _submit(client, invite(), account)
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         client.close()
         raise Unavailable(f"Label Studio at {url} does not answer: {error}. Start it, or wait.") from error
     except BaseException:
@@ -62,6 +66,29 @@ def enter(account: Account, url: str, invite: Callable[[], str]) -> httpx.Client
             "Allow sign-up with a link, or let one robot work with your token."
         )
     return client
+
+
+def seats(url: str, owner: Seat, file: Path, count: int) -> dict[str, Seat]:
+    """What opens the client of each of `count` robots, by name.
+
+    One robot works as the owner; several have accounts of their own, which `file` remembers.
+    """
+    if count == 1:
+        return {"robot-1": owner}
+    found = accounts(file, url, count)
+    return {f"robot-{at}": partial(enter, account, url, partial(_invite, owner)) for at, account in enumerate(found, 1)}
+
+
+def _invite(owner: Seat) -> str:
+    with closing(owner()) as client:
+        answer = client.get("/api/invite")
+    if answer.status_code >= 500:
+        raise Unavailable(f"Label Studio answered /api/invite with {answer.status_code}. Wait, or look into its log.")
+    if answer.is_error:
+        raise Refused(
+            f"Label Studio must hand out an invite link for robots. Got: {answer.status_code}. Let one robot work."
+        )
+    return str(answer.json()["invite_url"])
 
 
 def _submit(client: httpx.Client, page: str, account: Account) -> bool:

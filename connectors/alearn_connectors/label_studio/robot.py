@@ -14,12 +14,10 @@ import httpx
 
 from alearn.core.annotators import Answer
 from alearn.errors import Refused, Unavailable
+from alearn_connectors.label_studio.accounts import Seat
 
 REFUSALS = 5
 """A session that has ended is opened again, but so many refusals in a row are believed."""
-
-Seat = Callable[[], httpx.Client]
-"""Opens a client that is logged in as one annotator."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +55,24 @@ def question(label_config: str) -> Question:
     raise Refused("The project's label config must hold a Choices control. Got none. Put the config back.")
 
 
+def read_json(answer: httpx.Response) -> dict[str, Any]:
+    """The body of an answer; Unavailable when it is something else, such as a proxy's page."""
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise Unavailable(
+            f"Label Studio must answer {answer.request.url.path} with JSON. Got: {answer.text[:80]!r}. Wait."
+        )
+    return body
+
+
 class Robot:
     """An annotator at work.
 
     `find` returns the project's id, or None while there is none. `reply` returns what it says of an item's key, or None
-    when it is to stop. Nothing but `Unavailable`, `httpx.TransportError` (come back later) and `Refused` is raised.
+    when it is to stop. Nothing but `Unavailable`, `httpx.RequestError` (come back later) and `Refused` is raised.
     """
 
     def __init__(
@@ -99,13 +110,12 @@ class Robot:
 
     def _read(self, client: httpx.Client, project: int) -> Question | None:
         answer = self._checked(client.get(f"/api/projects/{project}/"))
-        return question(answer.json()["label_config"]) if answer.is_success else None
+        return question(read_json(answer)["label_config"]) if answer.is_success else None
 
     def _next(self, client: httpx.Client, project: int) -> dict[str, Any] | None:
         answer = self._checked(client.get(f"/api/projects/{project}/next"))
         if answer.is_success:
-            task: dict[str, Any] = answer.json()
-            return task
+            return read_json(answer)
         if "No Project" in answer.text:  # deleted; the loop may make it again
             self._project = None
         return None

@@ -4,7 +4,7 @@ They see the loop only through the platform: the order they work in is the order
 
 Invariant: an answer depends on (profile, robot, item) alone, so a robot that is killed and started again says the same.
 Robots outlive what passes (restarts, a locked database, a project that is not there yet); on what does not pass they
-give up, and say so at exit.
+give up, and say so at exit, or when all have.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import httpx
 from alearn.core.annotators import Answer, Profile, answer
 from alearn.errors import Refused, Unavailable
 from alearn.platform import Setting
-from alearn_connectors.label_studio.robot import Robot, Seat
+from alearn_connectors.label_studio.accounts import Seat
+from alearn_connectors.label_studio.robot import Robot
 
 PATIENCE = 2.0
 """Longest pause between two looks at an empty queue or a server that does not answer, seconds."""
@@ -68,7 +69,13 @@ class RobotAnnotators:
             raise self._gave_up[0]
 
     def answered(self) -> int:
-        """How many tasks they have submitted or skipped so far."""
+        """How many tasks they have submitted or skipped so far.
+
+        Raises:
+            Refused: all of them have given up, so that no more will come.
+        """
+        if len(self._gave_up) == len(self._threads):
+            raise self._gave_up[0]
         return self._answered
 
     def _work(self, robot: Robot) -> None:
@@ -88,7 +95,7 @@ class RobotAnnotators:
                 with self._lock:
                     self._answered += 1
                 return 0.0
-        except (httpx.TransportError, Unavailable):
+        except (httpx.RequestError, Unavailable):
             robot.leave()
         return min(PATIENCE, pause * 2 or 0.1)
 

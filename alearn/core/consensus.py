@@ -1,0 +1,56 @@
+"""From what annotators said of one item to what we believe of it.
+
+Invariant: the order in which annotations arrive does not matter, nor does what an annotator said before their latest word.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Said(Protocol):
+    """An annotation, as far as consensus looks at it. `updated_at` is ISO 8601 in UTC; `value` None is no answer."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def annotator(self) -> str: ...
+    @property
+    def value(self) -> str | None: ...
+    @property
+    def updated_at(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Label:
+    """What we believe: `agreement` in (0, 1] is the share of the `votes` annotators who say `value`."""
+
+    value: str
+    agreement: float
+    votes: int
+
+
+def consensus(annotations: Iterable[Said]) -> Label | None:
+    """The label of an item: each annotator's latest word is one vote, the majority wins, a tie goes to the latest vote.
+
+    An annotator whose latest word is a skip has no vote. None when nobody has one.
+    """
+    latest = {one.annotator: one for one in sorted(annotations, key=_moment)}
+    votes = [(one, one.value) for one in latest.values() if one.value is not None]
+    if not votes:
+        return None
+    counts = Counter(value for _, value in votes)
+    most = max(counts.values())
+    _, value = max((vote for vote in votes if counts[vote[1]] == most), key=lambda vote: _moment(vote[0]))
+    return Label(value, most / len(votes), len(votes))
+
+
+def _moment(one: Said) -> tuple[str, int, str]:
+    """Sorts annotations by time, then by id as a number would be.
+
+    The zone, which is UTC, is cut off: text with and without a fraction of a second would not sort by time with it.
+    """
+    return one.updated_at.replace(" ", "T").removesuffix("Z").removesuffix("+00:00"), len(one.id), one.id

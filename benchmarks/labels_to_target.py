@@ -1,0 +1,114 @@
+"""How many labels a config needs to its target, beside the same with random picks.
+
+    python benchmarks/labels_to_target.py digits intents solar-cells [--seeds 3] [--platform simulated]
+
+Runs the real loop to its end for each config, strategy and seed. `--platform simulated` answers at once with the robots' answers;
+`--platform label-studio` lets robot annotators work through a private Label Studio, which takes minutes a run. Items are embedded
+once per config and shared between its runs. Prints a line a run, and then a table of medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from alearn import platform as door
+from alearn.cli.loops import drive
+from alearn.config import Config, load
+from alearn.loop.intake import take_in
+from alearn.loop.undertaking import opened
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("configs", nargs="+")
+    asked.add_argument("--seeds", type=int, default=3)
+    asked.add_argument("--strategies", nargs="+", default=["", "random"], help="empty: the config's own")
+    asked.add_argument("--platform", choices=["simulated", "label-studio"], default="simulated")
+    given = asked.parse_args()
+    with tempfile.TemporaryDirectory() as folder, server(given.platform):
+        for name in given.configs:
+            print(f"{name}, {given.platform}, {given.seeds} seeds")
+            config = load(CONFIGS / f"{name}.yaml")
+            warm = embedded(config, Path(folder) / name / "warm")
+            for strategy in given.strategies:
+                chosen = strategy or config.query.strategy
+                runs = [one(config, warm, chosen, seed, given.platform) for seed in range(given.seeds)]
+                report(chosen, runs)
+
+
+@contextmanager
+def server(platform: str) -> Iterator[None]:
+    """A private Label Studio where one is needed, stopped at the end unless it ran before."""
+    with ExitStack() as stack:
+        if platform == "label-studio":
+            private = door.server(platform)
+            if private.status() is None:
+                private.up(print)
+                stack.callback(private.down)
+        yield
+
+
+def embedded(config: Config, home: Path) -> Path:
+    """A home that holds the embeddings of all items and no round; copied for each run."""
+    with opened(changed(config, home, config.query.strategy, 0, "simulated")) as loop:
+        take_in(loop)
+        loop.features.ensure([one.key for one in loop.store.items.candidates()])
+    (home / "alearn.sqlite3").unlink()
+    return home
+
+
+def changed(config: Config, home: Path, strategy: str, seed: int, platform: str) -> Config:
+    """The config with a home, strategy, seed and platform of its own."""
+    robots = config.robots
+    options = {"accuracy": robots.accuracy, "skip_rate": robots.skip_rate} if platform == "simulated" else {}
+    return config.model_copy(
+        update={
+            "name": f"{config.name}-{strategy[:12].replace('_', '-').replace(':', '-')}-{seed}-{int(time.time()) % 100_000}",
+            "home": str(home),
+            "seed": seed,
+            "query": config.query.model_copy(
+                update={"strategy": strategy, "cold_start": "random" if strategy == "random" else config.query.cold_start}
+            ),
+            "platform": config.platform.model_copy(update={"name": platform, "options": options}),
+        }
+    )
+
+
+def one(config: Config, warm: Path, strategy: str, seed: int, platform: str) -> dict[str, object]:
+    """Run a loop to its end."""
+    home = warm.parent / f"{strategy.replace(':', '-')}-{seed}"
+    shutil.copytree(warm, home)
+    began = time.monotonic()
+    with opened(changed(config, home, strategy, seed, platform)) as loop:
+        drive(loop, robots=platform != "simulated")
+        seen, (round_, metrics) = loop.store.look(), loop.store.rounds.history()[-1]
+        metric = metrics[config.target.metric if config.target else "accuracy"]
+        run = {"labels": seen.labels, "hit": round_.kind == "target", "rounds": round_.number, "value": metric.value or 0.0}
+    run["seconds"] = time.monotonic() - began
+    print(
+        f"  {strategy} seed {seed}: {'target' if run['hit'] else round_.kind} after {run['labels']} labels "
+        f"({seen.holdout_labels} hold-out), {run['rounds']} rounds, {metric.name} {metric.value:.3f} "
+        f"(at least {metric.low:.3f}), {run['seconds']:.0f} s",
+        flush=True,
+    )
+    shutil.rmtree(home)
+    return run
+
+
+def report(strategy: str, runs: list[dict[str, object]]) -> None:
+    labels = [int(str(run["labels"])) for run in runs]
+    hit = sum(bool(run["hit"]) for run in runs)
+    print(f"{strategy}: median {statistics.median(labels):.0f} labels [{min(labels)}-{max(labels)}], target hit {hit}/{len(runs)}")
+
+
+if __name__ == "__main__":
+    main()

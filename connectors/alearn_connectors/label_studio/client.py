@@ -1,0 +1,245 @@
+"""HTTP to one Label Studio: who we are, and what its answers and silences mean.
+
+Invariant: whatever goes wrong comes out as `Unavailable` (try again) or `Refused` (do not) with a sentence for the person
+who runs the loop. A request that changes something is sent once: a lost answer may hide a change that was made, so only
+the caller, who can look, may send it again. The token is in no message and in no `repr`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Generator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from alearn.errors import Refused, Unavailable
+
+OLDEST, TESTED = (1, 20), "1.23.2"
+"""The oldest Label Studio that is tried, and the one that alearn is tested with."""
+
+PATIENCE = httpx.Timeout(60.0, connect=10.0)
+BULK_PATIENCE = httpx.Timeout(900.0, connect=10.0)
+"""For imports and deletions, which take minutes on a busy server."""
+
+
+class Missing(Refused):
+    """There is no such thing (404)."""
+
+
+class Rejected(Refused):
+    """What was sent is not acceptable (400); nothing was changed. `detail` is what Label Studio said."""
+
+    def __init__(self, message: str, detail: str) -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class Credential(httpx.Auth):
+    """A legacy token, sent as it is; or a personal access token, exchanged for access that lasts five minutes."""
+
+    requires_response_body = True
+
+    def __init__(self, token: str, url: str) -> None:
+        self._token = token
+        self._personal = token.count(".") == 2  # a JWT
+        self._refresh = f"{url}/api/token/refresh/"
+        self._access = ""
+        self._lock = threading.Lock()
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add what authorises the request; new access is fetched at first, and when the old one has expired."""
+        if not self._personal:
+            request.headers["Authorization"] = f"Token {self._token}"
+            yield request
+            return
+        used = self._access
+        if used:
+            request.headers["Authorization"] = f"Bearer {used}"
+            answer = yield request
+            if answer.status_code != 401:
+                return
+        fresh = yield httpx.Request("POST", self._refresh, json={"refresh": self._token})
+        if fresh.is_success:
+            with self._lock:
+                self._access = str(fresh.json()["access"])
+        request.headers["Authorization"] = f"Bearer {self._access}"
+        yield request
+
+
+class Client:
+    """Requests and answers as values; see the module for what is raised.
+
+    `whose` says where the token came from, for messages.
+    """
+
+    def __init__(self, url: str, token: str, whose: str = "your token") -> None:
+        self.url = url
+        self._whose = whose
+        self._credential = Credential(token, url)
+        self._http = httpx.Client(
+            base_url=url, auth=self._credential, timeout=PATIENCE, headers={"User-Agent": "alearn"}
+        )
+        self.asked_at: datetime | None = None
+        """When the server began to work on the last request, by its own clock; None when it does not say."""
+
+    def __repr__(self) -> str:
+        return f"Client({self.url!r})"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Ask for something; asked once more when the connection had gone stale."""
+        try:
+            return self._send("GET", path, params=params)
+        except _Stale:
+            return self._send("GET", path, params=params)
+
+    def post(self, path: str, body: Any, params: Mapping[str, Any] | None = None, *, bulk: bool = False) -> Any:
+        """Send something new; never sent twice."""
+        return self._send("POST", path, body, params, bulk=bulk)
+
+    def patch(self, path: str, body: Any) -> Any:
+        """Change something."""
+        return self._send("PATCH", path, body)
+
+    def delete(self, path: str, body: Any = None) -> Any:
+        """Delete something; may take minutes."""
+        return self._send("DELETE", path, body, bulk=True)
+
+    def fetch(self, path: str, params: Mapping[str, Any] | None = None) -> tuple[str, bytes]:
+        """The content type and the bytes of a file that Label Studio serves."""
+        answer = self._exchange("GET", path, None, params, bulk=False)
+        self._judge(answer)
+        return answer.headers.get("Content-Type", ""), answer.content
+
+    def _send(
+        self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None, *, bulk: bool = False
+    ) -> Any:
+        answer = self._exchange(method, path, body, params, bulk=bulk)
+        self._judge(answer)
+        self.asked_at = _asked_at(answer)
+        if not answer.content:
+            return None
+        try:
+            return answer.json()
+        except ValueError:
+            raise self._stranger(f"{path} is not JSON") from None
+
+    def _exchange(
+        self, method: str, path: str, body: Any, params: Mapping[str, Any] | None, *, bulk: bool
+    ) -> httpx.Response:
+        content = None if body is None else json.dumps(body, separators=(",", ":"), allow_nan=False)
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        try:
+            return self._http.request(
+                method,
+                path,
+                params=params,
+                content=content,
+                headers=headers,
+                timeout=BULK_PATIENCE if bulk else PATIENCE,
+            )
+        except httpx.TimeoutException as error:
+            raise Unavailable(
+                f"Label Studio at {self.url} did not finish {method} {path} in time ({type(error).__name__}). What it did "
+                "of it is looked at before it is asked again. Look into its log when this stays."
+            ) from error
+        except httpx.RemoteProtocolError as error:
+            raise _Stale(self._silence(error)) from error
+        except httpx.RequestError as error:
+            raise Unavailable(self._silence(error)) from error
+
+    def _silence(self, error: httpx.RequestError) -> str:
+        return (
+            f"Label Studio at {self.url} must answer. Got: {str(error) or type(error).__name__}. Start it (`alearn "
+            "label-studio up` starts a private one), or correct `platform.options.url`."
+        )
+
+    def _judge(self, answer: httpx.Response) -> None:
+        """Return when the answer is a yes; else raise what it means."""
+        status = answer.status_code
+        if answer.is_success:
+            return
+        if answer.is_redirect:
+            raise Refused(
+                f"Label Studio at {self.url} must answer directly. Got a redirect to {answer.headers.get('Location')}. Set "
+                "`platform.options.url` to where it really is."
+            )
+        said = _said(answer)
+        if status in {408, 429} or status >= 500:
+            raise Unavailable(
+                f"Label Studio at {self.url} cannot do {_what(answer)} now. Got {status}: {said or answer.text[:200]}. Look into "
+                "its log when this stays."
+            )
+        if said is None:
+            raise self._stranger(f"{answer.request.url.path} is answered with {status}")
+        if status == 401:
+            raise Refused(self._unauthorised(said))
+        sentence = f"Label Studio at {self.url} must accept {_what(answer)}. Got {status}: {said}."
+        if status == 403:
+            raise Refused(f"{sentence} Use the token of a user who may do this.")
+        if status == 404:
+            raise Missing(f"{sentence} Look whether it was deleted.")
+        raise Rejected(f"{sentence} Correct what it names.", said)
+
+    def _unauthorised(self, said: str) -> str:
+        if "legacy" in said.lower():
+            return (
+                f"Label Studio at {self.url} must allow legacy tokens to accept {self._whose}. Got: they are off. Turn them on "
+                "under Organization, API token settings; or use a personal access token."
+            )
+        return (
+            f"Label Studio at {self.url} must accept {self._whose}. Got: {said}. Copy the token anew from your account page in "
+            "Label Studio."
+        )
+
+    def _stranger(self, what: str) -> Refused:
+        return Refused(
+            f"`platform.options.url` must be where Label Studio answers. Got {self.url}, where {what}. Something else listens "
+            "there; correct the URL."
+        )
+
+
+class _Stale(Unavailable):
+    """The server closed a connection that was kept open."""
+
+
+def _what(answer: httpx.Response) -> str:
+    return f"{answer.request.method} {answer.request.url.path}"
+
+
+def _said(answer: httpx.Response) -> str | None:
+    """What a refusal says, in one line; None when it does not look like Label Studio's."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return None
+    if not isinstance(body, dict) or not ({"detail", "validation_errors", "error"} & set(body)):
+        return None
+    faults = body.get("validation_errors") or body.get("detail") or body.get("error")
+    return " ".join(_flat(faults).split())[:500]
+
+
+def _flat(faults: Any) -> str:
+    if isinstance(faults, Mapping):
+        return "; ".join(
+            _flat(inner) if key == "non_field_errors" else f"{key}: {_flat(inner)}" for key, inner in faults.items()
+        )
+    if isinstance(faults, list):
+        return "; ".join(_flat(inner) for inner in faults)
+    return str(faults)
+
+
+def _asked_at(answer: httpx.Response) -> datetime | None:
+    """The server's clock when it began: its Date header is set at the end, and has whole seconds."""
+    try:
+        ended = parsedate_to_datetime(answer.headers["Date"])
+    except (KeyError, ValueError):
+        return None
+    return (ended.replace(tzinfo=ended.tzinfo or UTC) - answer.elapsed).astimezone(UTC)
