@@ -1,6 +1,7 @@
 """From what annotators said of one item to what we believe of it.
 
-Invariant: the order in which annotations arrive does not matter, nor does what an annotator said before their latest word.
+Invariant: the order in which annotations arrive does not matter, nor does what an annotator said before their latest
+word.
 """
 
 from __future__ import annotations
@@ -15,13 +16,24 @@ class Said(Protocol):
     """An annotation, as far as consensus looks at it. `updated_at` is ISO 8601 in UTC; `value` None is no answer."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Unique among the annotations of a loop."""
+        ...
+
     @property
-    def annotator(self) -> str: ...
+    def annotator(self) -> str:
+        """Who said it."""
+        ...
+
     @property
-    def value(self) -> str | None: ...
+    def value(self) -> str | None:
+        """A class name, or None."""
+        ...
+
     @property
-    def updated_at(self) -> str: ...
+    def updated_at(self) -> str:
+        """When it was said or last changed."""
+        ...
 
 
 @dataclass(frozen=True)

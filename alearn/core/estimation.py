@@ -2,9 +2,12 @@
 
 The interval is a Bayesian bootstrap over groups (each resample weights the groups by exponential draws), with one
 imagined group more: the worst that could come for the lower bound, the best for the upper. For the accuracy of single
-items this is exactly the interval of Clopper and Pearson, so a hold-out of 30 right answers yields 0.905 and not 1.000;
-for F1, AUROC and the rest it gives the same prudence where a percentile or BCa bootstrap, which can only repeat what it
-has seen, certifies a target on luck. Weights that are never 0 also keep every class in every resample.
+items this is the interval of Clopper and Pearson, so 30 right answers of 30 mean at least 0.905 and not 1.000.
+
+A percentile or BCa bootstrap can only repeat what it has seen: it certifies a good model on luck, and inflates average
+precision by the items it repeats. Weights that are never 0 also keep every class in every resample. The price is a
+lower bound that is rather too low than too high where few items decide, as in AUROC and average precision with few
+positives.
 
 Invariant: low <= value <= high, or all three are NaN; items of a group are never taken for independent evidence.
 
@@ -52,88 +55,78 @@ def bootstrap(
     rng: np.random.Generator,
     resamples: int = 1000,
 ) -> Interval:
-    """The metric of labels `y` (n,) in [0, C) and `proba` (n, C), with an interval that holds at `confidence` in [0, 1).
+    """The metric of labels `y` (n,) in [0, C) and `proba` (n, C), with its interval at `confidence` in [0, 1).
 
     `groups` (n,) name what was drawn together: items of a group count as one piece of evidence. Each bound leaves
-    (1 - confidence) / 2 outside, so `low` alone is a lower bound at confidence (1 + confidence) / 2.
+    (1 - confidence) / 2 outside, so `low` alone is a lower bound at confidence (1 + confidence) / 2. `positive` is the
+    class that a metric about one class is about.
 
     Raises:
         KeyError: `metric` is not in METRICS.
     """
-    rule, labels, p = METRICS[metric], np.asarray(y, dtype=np.intp), np.asarray(proba)
+    rule = METRICS[metric]
+    labels, p = np.asarray(y, dtype=np.intp), np.asarray(proba)
     value = rule.compute(labels, p, positive)
     if math.isnan(value):
         return Interval(math.nan, math.nan, math.nan, len(labels))
     _, group = np.unique(np.asarray(groups), return_inverse=True)
+    seen = _Seen(rule, labels, p, positive, group)
+    worst, best = seen.extremes() if rule.bounded else (None, None)
     tail = (1 - confidence) / 2
-    worst, best = _extremes(rule, labels, p, positive, group) if rule.bounded else (None, None)
-    lows = _resampled(rule, labels, p, positive, group, worst, rng, resamples)
-    highs = _resampled(rule, labels, p, positive, group, best, rng, resamples)
-    low, high = np.quantile(lows, tail, method="lower"), np.quantile(highs, 1 - tail, method="higher")
-    return Interval(value, min(float(low), value), max(float(high), value), len(labels))
+    low = float(np.quantile(seen.resampled(worst, resamples, rng), tail, method="lower"))
+    high = float(np.quantile(seen.resampled(best, resamples, rng), 1 - tail, method="higher"))
+    top = 1.0 if rule.bounded else math.inf
+    return Interval(value, max(min(low, value), 0.0), min(max(high, value), top), len(labels))
 
 
 Imagined = tuple[int, int]
 """An item that was not seen: its label, and the class it is predicted as with probability 1."""
 
 
-def _extremes(
-    rule: Metric, y: Labels, proba: Proba, positive: int | None, group: NDArray[np.intp]
-) -> tuple[Imagined, Imagined]:
-    """The imagined items that would lower, and raise, the metric most."""
-    size = len(y) / (group.max() + 1)
-    weights = np.append(np.ones(len(y)), size)[None]
-    moved = {
-        one: float(rule.weighted(*_with(one, y, proba), weights, positive)[0])
-        for one in _imaginable(y, proba.shape[1], positive)
-    }
-    known = {one: value for one, value in moved.items() if not math.isnan(value)}
-    return min(known, key=known.__getitem__), max(known, key=known.__getitem__)
+@dataclass(frozen=True)
+class _Seen:
+    """What was measured, and how: `group` (n,) numbers the groups from 0."""
 
+    rule: Metric
+    y: Labels
+    proba: Proba
+    positive: int | None
+    group: NDArray[np.intp]
 
-def _imaginable(y: Labels, classes: int, positive: int | None) -> Iterator[Imagined]:
-    """Every pair among the rarest classes that are labels, and the positive one."""
-    counts = np.bincount(y, minlength=classes)
-    order = np.argsort(np.where(counts > 0, counts, len(y) + 1), kind="stable")
-    rare = dict.fromkeys([*order[:RARE].tolist(), *([] if positive is None else [positive])])
-    return product(rare, rare)
+    @property
+    def groups(self) -> int:
+        return int(self.group.max()) + 1
 
+    def extremes(self) -> tuple[Imagined, Imagined]:
+        """The imagined items that would lower, and raise, the metric most."""
+        moved = {one: self._weighted(one, np.ones((self.groups + 1, 1)))[0] for one in self._imaginable()}
+        known = {one: float(value) for one, value in moved.items() if not math.isnan(value)}
+        return min(known, key=known.__getitem__), max(known, key=known.__getitem__)
 
-def _with(one: Imagined, y: Labels, proba: Proba) -> tuple[Labels, Proba]:
-    """The items and an imagined one after them."""
-    row = np.zeros((1, proba.shape[1]), proba.dtype)
-    row[0, one[1]] = 1
-    return np.append(y, one[0]), np.concatenate([proba, row])
+    def _imaginable(self) -> Iterator[Imagined]:
+        """Every pair among the rarest classes that are labels, and the positive one; among two classes at least."""
+        counts = np.bincount(self.y, minlength=self.proba.shape[1])
+        order = np.argsort(np.where(counts > 0, counts, len(self.y) + 1), kind="stable")
+        rare = order[: min(max(np.count_nonzero(counts), 2), RARE)].tolist()
+        return product(*[dict.fromkeys(rare + ([] if self.positive is None else [self.positive]))] * 2)
 
+    def resampled(self, imagined: Imagined | None, resamples: int, rng: np.random.Generator) -> Values:
+        """The metric in each resample, (resamples,); in pieces, so that all weights need not fit in memory."""
+        at_once = max(1, CELLS // len(self.y))
+        counts = [min(at_once, resamples - start) for start in range(0, resamples, at_once)]
+        rows = self.groups + (imagined is not None)
+        return np.concatenate([self._weighted(imagined, rng.standard_exponential((rows, count))) for count in counts])
 
-def _resampled(
-    rule: Metric,
-    y: Labels,
-    proba: Proba,
-    positive: int | None,
-    group: NDArray[np.intp],
-    imagined: Imagined | None,
-    rng: np.random.Generator,
-    resamples: int,
-) -> Values:
-    """The metric in each resample, (resamples,); in pieces, so that the weights of a large hold-out fit in memory."""
-    size = len(y) / (group.max() + 1)
-    if imagined is not None:
-        y, proba = _with(imagined, y, proba)
-    at_once = max(1, CELLS // len(y))
-    counts = [min(at_once, resamples - start) for start in range(0, resamples, at_once)]
-    values = [
-        rule.weighted(y, proba, _weights(count, group, len(y) > len(group), size, rng), positive) for count in counts
-    ]
-    return np.concatenate(values)
+    def _weighted(self, imagined: Imagined | None, draws: Weights) -> Values:
+        """The metric under weights for each group, (groups, R) -> (R,); the imagined item has a row more, the last.
 
-
-def _weights(
-    count: int, group: NDArray[np.intp], imagined: bool, size: float, rng: np.random.Generator
-) -> Weights:
-    """(count, items): an exponential draw for each group, shared by its items; the imagined item is a group of `size`."""
-    draws = rng.standard_exponential((count, int(group.max()) + 1))
-    weights = draws[:, group]
-    if not imagined:
-        return weights
-    return np.concatenate([weights, size * rng.standard_exponential((count, 1))], axis=1)
+        It weighs as much as a group of mean size.
+        """
+        weights = draws[self.group]
+        if imagined is None:
+            return self.rule.weighted(self.y, self.proba, weights, self.positive)
+        label, predicted = imagined
+        row = np.eye(1, self.proba.shape[1], predicted, dtype=self.proba.dtype)
+        weights = np.concatenate([weights, draws[-1:] * len(self.y) / self.groups])
+        y, proba = np.append(self.y, label), np.concatenate([self.proba, row])
+        return self.rule.weighted(y, proba, weights, self.positive)

@@ -1,6 +1,7 @@
 """What a query strategy is handed: arrays, row by row, and two masks over them.
 
-Invariant: row i of every array is the same item. `embeddings` and `proba` may be memory-mapped; nothing here copies them.
+Invariant: row i of every array is the same item. `embeddings` and `proba` may be memory-mapped; nothing here copies
+them.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from alearn.errors import StrategyError
 class Pool:
     """The items a strategy chooses from, and those it should keep away from.
 
-    `proba` (N, C): class probabilities, each row sums to 1; None while there is no model. `embeddings` (N, D): any float
-    type; None where the strategy needs none. `selectable` (N,) bool: rows that may be chosen. `labeled` (N,) bool: rows
-    that are known, or are being asked about already: what a diverse batch keeps away from. A row may be in neither mask;
-    it still counts as one of the items that the batch should stand for.
+    `proba` (N, C): class probabilities, each row sums to 1; None while there is no model. `embeddings` (N, D): any
+    float type; None where the strategy needs none. `selectable` (N,) bool: rows that may be chosen. `labeled` (N,)
+    bool: rows that are known, or are being asked about already: what a diverse batch keeps away from. A row may be in
+    neither mask; it still counts as one of the items that the batch should stand for.
 
     Raises:
         StrategyError: the arrays disagree about N, or a mask is not boolean.

@@ -57,4 +57,5 @@ def tempered(proba: Proba, temperature: float) -> Proba:
     tiny = np.finfo(proba.dtype).tiny
     logits = np.log(np.maximum(proba, tiny)) / temperature
     p: Proba = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return p / p.sum(axis=1, keepdims=True)
+    p /= p.sum(axis=1, keepdims=True)
+    return p

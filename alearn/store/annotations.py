@@ -168,6 +168,7 @@ class Annotations:
             query = select(PickRow).where(PickRow.loop_id == self._scope.loop_id, col(PickRow.key).in_(some))
             for pick in session.exec(query):
                 label = labels.get(pick.key)
+                pick.pushed = True  # the platform has it, even if a crash kept us from noting that
                 pick.closed = closing(rows[pick.key], label is not None and label.value is not None)
                 session.add(pick)
 

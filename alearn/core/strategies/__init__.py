@@ -1,7 +1,8 @@
 """The query strategies: which items to ask about.
 
 Each is a plain function of arrays in a file named after its idea; the table below is all there is to register one.
-`resolve` also knows modAL's functions (`modal:margin_sampling`) and those of other packages (`package.module:function`).
+`resolve` also knows modAL's functions (`modal:margin_sampling`) and those of other packages
+(`package.module:function`).
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def _foreign(name: str, module: str, attribute: str) -> Strategy:
         found = getattr(importlib.import_module(module), attribute)
     except ImportError as error:
         raise StrategyError(
-            f"Query strategy {name!r} cannot be imported: {error}. Install its package where alearn runs, or correct it."
+            f"Query strategy {name!r} cannot be imported: {error}. Install its package beside alearn, or correct it."
         ) from error
     except AttributeError:
         raise StrategyError(f"Query strategy {name!r} is not there: {module} has no {attribute}. Correct it.") from None

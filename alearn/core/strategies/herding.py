@@ -5,13 +5,11 @@ coverages. It is submodular: what a candidate adds only shrinks as picks are mad
 few have to be computed anew for each pick.
 
 Beyond a size, the candidates are a sample, and so is the rest of the pool that they should stand for. Each candidate
-stands for itself, each sampled other for its share of the others: the estimate of the coverage is unbiased, and its limit
-for a small radius is exact.
+stands for itself, each sampled other for its share of the others: the estimate of the coverage is unbiased, and its
+limit for a small radius is exact.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +41,9 @@ def herd(pool: Pool, n: int, rng: np.random.Generator, weights: Floats) -> NDArr
     """The greedy maximum of the weighted coverage. `weights` (N,) are not negative: how much each item matters."""
     assert pool.embeddings is not None
     known, left = pool.labeled.copy(), pool.selectable.copy()
-    chosen = np.empty(0, np.intp)
+    chosen: NDArray[np.intp] = np.empty(0, np.intp)
     while len(chosen) < n:
-        picks = _slice(pool.embeddings, known, left, weights, min(n - len(chosen), SLICE), rng)
+        picks = _slice(pool.embeddings, known, left, weights, n=min(n - len(chosen), SLICE), rng=rng)
         known[picks], left[picks] = True, False
         chosen = np.concatenate([chosen, picks])
     return chosen
@@ -56,6 +54,7 @@ def _slice(
     known: NDArray[np.bool_],
     left: NDArray[np.bool_],
     weights: Floats,
+    *,
     n: int,
     rng: np.random.Generator,
 ) -> NDArray[np.intp]:

@@ -1,9 +1,9 @@
 """k-center: each pick is the item farthest from everything that is labeled or picked.
 
-The greedy picks are exact, yet most of them do not read the pool. The few thousand farthest items are set apart, and the
-distance `bar` of the nearest of these is kept. Distances only shrink as picks are made, so nothing outside can be farther
-than `bar`: as long as the farthest item set apart is, it is the farthest of all. When none is left, one pass of matrix
-products brings the whole pool up to date.
+The greedy picks are exact, yet most of them do not read the pool. The few thousand farthest items are set apart, and
+the distance `bar` of the nearest of these is kept. Distances only shrink as picks are made, so nothing outside can be
+farther than `bar`: as long as the farthest item set apart is, it is the farthest of all. When none is left, one pass
+of matrix products brings the whole pool up to date.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ SAMPLE = 16_384
 def k_center(pool: Pool, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """The greedy 2-approximation of the k-center problem over `embeddings`, by Euclidean distance.
 
-    With nothing labeled the first pick is the item nearest to the mean. Items that coincide with a labeled or picked one
-    come last, in random order. Good with many labels; with few it asks about outliers.
+    With nothing labeled the first pick is the item nearest to the mean. Items that coincide with a labeled or picked
+    one come last, in random order. Good with many labels; with few it asks about outliers.
 
     Raises:
         StrategyError: an embedding is not finite.
@@ -34,7 +34,8 @@ def k_center(pool: Pool, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
     x, rows = pool.embeddings, pool.rows
     origin = take(x, rows[spread(len(rows), SAMPLE)]).mean(axis=0)
     gaps = np.full(len(rows), np.inf, np.float32)
-    centers, chosen = np.flatnonzero(pool.labeled), np.empty(0, np.intp)
+    chosen: NDArray[np.intp] = np.empty(0, np.intp)
+    centers: NDArray[np.intp] = np.flatnonzero(pool.labeled)
     if not len(centers):
         chosen = centers = np.array([_central(x, rows, origin)])
     while len(chosen) < n:
@@ -47,10 +48,10 @@ def k_center(pool: Pool, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
     return chosen
 
 
-def _central(x: Matrix, rows: NDArray[np.intp], origin: Floats) -> np.intp:
+def _central(x: Matrix, rows: NDArray[np.intp], origin: Floats) -> int:
     """The row nearest to the origin."""
     gaps = np.concatenate([squared_norms(block - origin) for _, block in blocks(x, rows)])
-    return rows[gaps.argmin()]
+    return int(rows[gaps.argmin()])
 
 
 def _shrink(gaps: Floats, x: Matrix, rows: NDArray[np.intp], origin: Floats, centers: Floats) -> None:

@@ -1,8 +1,8 @@
 """modAL's query functions, by name, over what is already computed.
 
-They expect a fitted classifier and the items; they are given a stand-in that knows the probabilities, and the embeddings.
-Nothing of modAL is imported before one of them is used: its import takes seconds. Its disagreement functions need a
-committee and its multilabel functions another kind of labels, so they are not offered.
+They expect a fitted classifier and the items; they are given a stand-in that knows the probabilities, and the
+embeddings. Nothing of modAL is imported before one of them is used: its import takes seconds. Its disagreement
+functions need a committee and its multilabel functions another kind of labels, so they are not offered.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from alearn.core.geometry import Floats, Matrix, take
 from alearn.core.pool import Pool
 from alearn.core.strategies.strategy import Need, Strategy
+from alearn.core.strategies.uncertain import probabilities
 from alearn.errors import StrategyError
 
 PREFIX = "modal:"
@@ -81,7 +82,7 @@ def _select(name: str, pool: Pool, n: int, rng: np.random.Generator) -> NDArray[
     function = getattr(importlib.import_module(row.module), name)
     if name == "information_density":
         return rows[_densest(function, pool, n)]
-    classifier = KnownClassifier(pool.proba[rows] if pool.proba is not None else None, _labeled(pool))
+    classifier = KnownClassifier(probabilities(pool, rows) if "proba" in row.needs else None, _labeled(pool))
     if row.higher_first is None:
         if classifier.X_training is None:
             _refuse_above(len(rows), f"{PREFIX}{name} without labels")
@@ -105,7 +106,7 @@ def _densest(function: Callable[[Floats], NDArray[np.float64]], pool: Pool, n: i
     assert pool.embeddings is not None
     _refuse_above(len(pool.rows), f"{PREFIX}information_density")
     density = function(take(pool.embeddings, pool.rows))
-    return np.argsort(-density, kind="stable")[:n]
+    return np.argsort(-density, kind="stable")[:n].astype(np.intp)
 
 
 def _refuse_above(count: int, what: str) -> None:

@@ -1,7 +1,7 @@
 """A query strategy with what it needs, what it costs and where it comes from.
 
-Invariant: whatever the function behind it does, `select` returns unique selectable rows, as many as asked for or as there
-are, or raises StrategyError.
+Invariant: whatever the function behind it does, `select` returns unique selectable rows, as many as asked for or as
+there are, or raises StrategyError.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Need = Literal["proba", "embeddings"]
 class Strategy:
     """`function` chooses; `needs` names the arrays of the pool that it cannot do without, and only these are computed.
 
-    `cost` is what it computes, in the size N of the pool, the picks B, the dimension D and the classes C. `source` is the
-    publication, or the module, that it is from.
+    `cost` is what it computes, in the size N of the pool, the picks B, the dimension D and the classes C. `source` is
+    the publication, or the module, that it is from.
     """
 
     name: str
@@ -44,8 +44,8 @@ class Strategy:
         lacking = sorted(need for need in self.needs if not pool.has(need))
         if lacking:
             raise StrategyError(
-                f"Query strategy {self.name!r} needs {' and '.join(lacking)}, which the pool does not have. Choose one that "
-                "needs less, such as max_herding or random, until there is a model."
+                f"Query strategy {self.name!r} needs {' and '.join(lacking)}, which the pool does not have. "
+                "Choose one that needs less, such as max_herding or random, until there is a model."
             )
         count = min(n, int(pool.selectable.sum()))
         if count <= 0:
@@ -56,8 +56,8 @@ class Strategy:
         fault = _fault(rows, pool, count)
         if fault:
             raise StrategyError(
-                f"Query strategy {self.name!r} must return {count} unique selectable rows of the pool. It returned {fault}. "
-                f"Correct it, or choose another strategy. Its source: {self.source}."
+                f"Query strategy {self.name!r} must return {count} unique selectable rows of the pool. "
+                f"It returned {fault}. Correct it, or choose another strategy. Its source: {self.source}."
             )
         return rows.astype(np.intp, copy=False)
 

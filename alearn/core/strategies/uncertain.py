@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from alearn.core import uncertainty
 from alearn.core.pool import Pool
-from alearn.core.uncertainty import Measure, Scores
+from alearn.core.uncertainty import Measure, Proba, Scores
 from alearn.errors import StrategyError
 
 BLOCK = 1 << 20
@@ -24,11 +24,21 @@ def scores(pool: Pool, rows: NDArray[np.intp], measure: Measure) -> Scores:
     out = np.empty(len(rows))
     size = max(1, BLOCK // max(pool.proba.shape[1], 1))
     for start in range(0, len(rows), size):
-        out[start : start + size] = measure(pool.proba[rows[start : start + size]])
-    if not np.isfinite(out).all():
-        bad = rows[~np.isfinite(out)][0]
-        raise StrategyError(f"Class probabilities must be finite numbers. Row {bad} of the pool is not. Train again.")
+        out[start : start + size] = measure(probabilities(pool, rows[start : start + size]))
     return out
+
+
+def probabilities(pool: Pool, rows: NDArray[np.intp]) -> Proba:
+    """The class probabilities of the given rows, (n, C); raises StrategyError where one is not a finite number."""
+    assert pool.proba is not None
+    proba: Proba = pool.proba[rows]
+    finite = np.isfinite(proba).all(axis=1)
+    if not finite.all():
+        raise StrategyError(
+            f"Class probabilities must be finite numbers. Row {rows[~finite][0]} of the pool, and {(~finite).sum() - 1} "
+            "more, are not. Train again, or choose a strategy that needs no probabilities."
+        )
+    return proba
 
 
 def highest(values: Scores, n: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -15,9 +15,7 @@ from alearn.core.strategies.uncertain import scores
 from alearn.core.uncertainty import margin, tempered
 
 
-def uncertainty_herding(
-    pool: Pool, n: int, rng: np.random.Generator, *, temperature: float = 1.0
-) -> NDArray[np.intp]:
+def uncertainty_herding(pool: Pool, n: int, rng: np.random.Generator, *, temperature: float = 1.0) -> NDArray[np.intp]:
     """Items that together represent best what the model is unsure of: `herd` weighted by the margin.
 
     `temperature` > 0 is applied to `proba` first, for a model whose probabilities are not calibrated.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
@@ -50,7 +51,7 @@ def enter(account: Account, url: str, invite: Callable[[], str]) -> httpx.Client
         Unavailable: Label Studio does not answer now.
         Refused: it takes neither the password nor a new account.
     """
-    client = httpx.Client(base_url=url, timeout=30, trust_env=False)
+    client = httpx.Client(base_url=url, timeout=30, trust_env=not direct(url))
     try:
         entered = _submit(client, "/user/login/", account) or _submit(client, invite(), account)
     except httpx.RequestError as error:
@@ -68,20 +69,27 @@ def enter(account: Account, url: str, invite: Callable[[], str]) -> httpx.Client
     return client
 
 
-def seats(url: str, owner: Seat, file: Path, count: int) -> dict[str, Seat]:
+def seats(owner: Seat, file: Path, count: int) -> dict[str, Seat]:
     """What opens the client of each of `count` robots, by name.
 
     One robot works as the owner; several have accounts of their own, which `file` remembers.
     """
     if count == 1:
         return {"robot-1": owner}
-    found = accounts(file, url, count)
-    return {f"robot-{at}": partial(enter, account, url, partial(_invite, owner)) for at, account in enumerate(found, 1)}
+    one_writer = threading.Lock()
+
+    def seat(number: int) -> httpx.Client:
+        with closing(owner()) as client:
+            url = str(client.base_url).rstrip("/")
+            with one_writer:
+                account = accounts(file, url, count)[number - 1]
+            return enter(account, url, partial(_invite, client))
+
+    return {f"robot-{number}": partial(seat, number) for number in range(1, count + 1)}
 
 
-def _invite(owner: Seat) -> str:
-    with closing(owner()) as client:
-        answer = client.get("/api/invite")
+def _invite(owner: httpx.Client) -> str:
+    answer = owner.get("/api/invite")
     if answer.status_code >= 500:
         raise Unavailable(f"Label Studio answered /api/invite with {answer.status_code}. Wait, or look into its log.")
     if answer.is_error:
@@ -89,6 +97,11 @@ def _invite(owner: Seat) -> str:
             f"Label Studio must hand out an invite link for robots. Got: {answer.status_code}. Let one robot work."
         )
     return str(answer.json()["invite_url"])
+
+
+def direct(url: str) -> bool:
+    """Whether a server is on this machine, where a proxy must not stand between."""
+    return httpx.URL(url).host in {"127.0.0.1", "localhost", "::1"}
 
 
 def _submit(client: httpx.Client, page: str, account: Account) -> bool:

@@ -1,8 +1,8 @@
 """HTTP to one Label Studio: who we are, and what its answers and silences mean.
 
-Invariant: whatever goes wrong comes out as `Unavailable` (try again) or `Refused` (do not) with a sentence for the person
-who runs the loop. A request that changes something is sent once: a lost answer may hide a change that was made, so only
-the caller, who can look, may send it again. The token is in no message and in no `repr`.
+Invariant: whatever goes wrong comes out as `Unavailable` (try again) or `Refused` (do not) with a sentence for the
+person who runs the loop. A request that changes something is sent once: a lost answer may hide a change that was made,
+so only the caller, who can look, may send it again. The token is in no message and in no `repr`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -79,12 +80,14 @@ class Client:
     def __init__(self, url: str, token: str, whose: str = "your token") -> None:
         self.url = url
         self._whose = whose
-        self._credential = Credential(token, url)
+        self.credential = Credential(token, url)
         self._http = httpx.Client(
-            base_url=url, auth=self._credential, timeout=PATIENCE, headers={"User-Agent": "alearn"}
+            base_url=url,
+            auth=self.credential,
+            timeout=PATIENCE,
+            headers={"User-Agent": "alearn"},
+            trust_env=not _is_here(url),  # a proxy cannot reach this machine's loopback
         )
-        self.asked_at: datetime | None = None
-        """When the server began to work on the last request, by its own clock; None when it does not say."""
 
     def __repr__(self) -> str:
         return f"Client({self.url!r})"
@@ -94,45 +97,56 @@ class Client:
         self._http.close()
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """Ask for something; asked once more when the connection had gone stale."""
+        """Ask for something."""
+        return self.look(path, params)[0]
+
+    def look(self, path: str, params: Mapping[str, Any] | None = None) -> tuple[Any, datetime | None]:
+        """Ask for something; also when the server began to work on it, by its own clock (None: it does not say).
+
+        Asked once more when the connection had gone stale.
+        """
         try:
-            return self._send("GET", path, params=params)
+            answer = self._exchange("GET", path, params=params)
         except _Stale:
-            return self._send("GET", path, params=params)
+            answer = self._exchange("GET", path, params=params)
+        return self._value(answer), _asked_at(answer)
 
     def post(self, path: str, body: Any, params: Mapping[str, Any] | None = None, *, bulk: bool = False) -> Any:
         """Send something new; never sent twice."""
-        return self._send("POST", path, body, params, bulk=bulk)
+        return self._value(self._exchange("POST", path, body, params, bulk=bulk))
 
     def patch(self, path: str, body: Any) -> Any:
         """Change something."""
-        return self._send("PATCH", path, body)
+        return self._value(self._exchange("PATCH", path, body))
 
     def delete(self, path: str, body: Any = None) -> Any:
         """Delete something; may take minutes."""
-        return self._send("DELETE", path, body, bulk=True)
+        return self._value(self._exchange("DELETE", path, body, bulk=True))
 
     def fetch(self, path: str, params: Mapping[str, Any] | None = None) -> tuple[str, bytes]:
         """The content type and the bytes of a file that Label Studio serves."""
-        answer = self._exchange("GET", path, None, params, bulk=False)
+        answer = self._exchange("GET", path, params=params)
         self._judge(answer)
         return answer.headers.get("Content-Type", ""), answer.content
 
-    def _send(
-        self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None, *, bulk: bool = False
-    ) -> Any:
-        answer = self._exchange(method, path, body, params, bulk=bulk)
+    def _value(self, answer: httpx.Response) -> Any:
+        """What a good answer holds; None when it is empty."""
         self._judge(answer)
-        self.asked_at = _asked_at(answer)
         if not answer.content:
             return None
         try:
             return answer.json()
         except ValueError:
-            raise self._stranger(f"{path} is not JSON") from None
+            raise self._stranger(f"{answer.request.url.path} is not JSON") from None
 
     def _exchange(
-        self, method: str, path: str, body: Any, params: Mapping[str, Any] | None, *, bulk: bool
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        params: Mapping[str, Any] | None = None,
+        *,
+        bulk: bool = False,
     ) -> httpx.Response:
         content = None if body is None else json.dumps(body, separators=(",", ":"), allow_nan=False)
         headers = {} if body is None else {"Content-Type": "application/json"}
@@ -147,8 +161,8 @@ class Client:
             )
         except httpx.TimeoutException as error:
             raise Unavailable(
-                f"Label Studio at {self.url} did not finish {method} {path} in time ({type(error).__name__}). What it did "
-                "of it is looked at before it is asked again. Look into its log when this stays."
+                f"Label Studio at {self.url} did not finish {method} {path} in time ({type(error).__name__}). What it "
+                "did of it is looked at before it is asked again. Look into its log when this stays."
             ) from error
         except httpx.RemoteProtocolError as error:
             raise _Stale(self._silence(error)) from error
@@ -168,14 +182,14 @@ class Client:
             return
         if answer.is_redirect:
             raise Refused(
-                f"Label Studio at {self.url} must answer directly. Got a redirect to {answer.headers.get('Location')}. Set "
-                "`platform.options.url` to where it really is."
+                f"Label Studio at {self.url} must answer directly. Got a redirect to "
+                f"{answer.headers.get('Location')}. Set `platform.options.url` to where it really is."
             )
         said = _said(answer)
         if status in {408, 429} or status >= 500:
             raise Unavailable(
-                f"Label Studio at {self.url} cannot do {_what(answer)} now. Got {status}: {said or answer.text[:200]}. Look into "
-                "its log when this stays."
+                f"Label Studio at {self.url} cannot do {_what(answer)} now. Got {status}: "
+                f"{said or answer.text[:200]}. Look into its log when this stays."
             )
         if said is None:
             raise self._stranger(f"{answer.request.url.path} is answered with {status}")
@@ -191,23 +205,28 @@ class Client:
     def _unauthorised(self, said: str) -> str:
         if "legacy" in said.lower():
             return (
-                f"Label Studio at {self.url} must allow legacy tokens to accept {self._whose}. Got: they are off. Turn them on "
-                "under Organization, API token settings; or use a personal access token."
+                f"Label Studio at {self.url} must allow legacy tokens to accept {self._whose}. Got: they are off. "
+                "Turn them on under Organization, API token settings; or use a personal access token."
             )
         return (
-            f"Label Studio at {self.url} must accept {self._whose}. Got: {said}. Copy the token anew from your account page in "
-            "Label Studio."
+            f"Label Studio at {self.url} must accept {self._whose}. Got: {said}. Copy the token anew from your "
+            "account page in Label Studio."
         )
 
     def _stranger(self, what: str) -> Refused:
         return Refused(
-            f"`platform.options.url` must be where Label Studio answers. Got {self.url}, where {what}. Something else listens "
-            "there; correct the URL."
+            f"`platform.options.url` must be where Label Studio answers. Got {self.url}, where {what}. Something else "
+            "listens there; correct the URL."
         )
 
 
 class _Stale(Unavailable):
     """The server closed a connection that was kept open."""
+
+
+def _is_here(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host == "localhost" or host.startswith("127.") or host == "::1"
 
 
 def _what(answer: httpx.Response) -> str:

@@ -1,7 +1,7 @@
 """What this machine remembers of a project: small JSON files in the loop's home.
 
-Invariant: every file is whole or absent, and none is needed: what it says is checked against Label Studio, or found there
-again. They save requests; and they say what was begun and not confirmed when a process was killed.
+Invariant: every file is whole or absent, and none is needed: what it says is checked against Label Studio, or found
+there again. They save requests; and they say what was begun and not confirmed when a process was killed.
 """
 
 from __future__ import annotations

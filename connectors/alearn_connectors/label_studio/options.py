@@ -34,17 +34,19 @@ class Options:
     suggestions: whether annotators see the model's suggestion. The order holds either way.
     overlap: annotators per item, in [1, 100].
     skip: whether there is a skip button.
-    images: how pictures reach the browser. `local-files`: Label Studio serves them from `media_root`, which it must see;
+    images: how pictures reach the browser. `local-files`: Label Studio serves them from `media_root`, which it must
+    see;
         `http`: alearn serves them while it runs; `auto`: `local-files` where a media root is known.
     media_root: Label Studio's LOCAL_FILES_DOCUMENT_ROOT as this machine sees it; None: the private server's.
     media_root_there: the same folder as Label Studio sees it (a container's mount); None: the same path.
     http_host, http_port: where the picture server of `images: http` listens.
     http_url: how browsers reach that server; None: http://HOST:PORT.
+    robots_real_time: whether robot annotators take the time that people would.
     """
 
     url: str | None = None
     public_url: str | None = None
-    token_env: str = "LABEL_STUDIO_API_KEY"
+    token_env: str = "LABEL_STUDIO_API_KEY"  # noqa: S105 - the name of one
     token_file: str | None = None
     title: str | None = None
     question: str = ""
@@ -58,6 +60,7 @@ class Options:
     http_host: str = "127.0.0.1"
     http_port: int = 8899
     http_url: str | None = None
+    robots_real_time: bool = False
 
     def title_of(self, loop: str) -> str:
         """The project's title; a long loop name is cut, and told from its like by a hash."""
@@ -117,6 +120,7 @@ _ALLOWED: Mapping[str, tuple[str, Check]] = {
     "http_host": _TEXT,
     "http_port": ("an integer in [1, 65535]", _is_whole(1, 65535)),
     "http_url": _URL,
+    "robots_real_time": _FLAG,
 }
 
 
@@ -140,7 +144,10 @@ def read_options(setting: Setting) -> Options:
                 f"`platform.options.{key}` of loop {setting.loop} must be {allowed}. Got {value!r}. "
                 f"{_remedy(known[key])}"
             )
-    given = {str(key): value.rstrip("/") if key.endswith("url") and value else value for key, value in setting.options.items()}
+    given = {
+        str(key): value.rstrip("/") if key.endswith("url") and value else value
+        for key, value in setting.options.items()
+    }
     return _consistent(Options(**given), setting)
 
 
@@ -152,8 +159,9 @@ def _consistent(options: Options, setting: Setting) -> Options:
     """The options, when they agree with each other and with what is labeled."""
     if setting.data == "image" and options.images == "local-files" and options.url and not options.media_root:
         raise ConfigError(
-            f"`platform.options.images` of loop {setting.loop} is local-files, which needs `platform.options.media_root` "
-            "for a Label Studio of your own. Got none. Set it to Label Studio's LOCAL_FILES_DOCUMENT_ROOT, or use http."
+            f"`platform.options.images` of loop {setting.loop} is local-files, which needs "
+            "`platform.options.media_root` for a Label Studio of your own. Got none. Set it to Label Studio's "
+            "LOCAL_FILES_DOCUMENT_ROOT, or use http."
         )
     if options.media_root_there and not options.media_root:
         raise ConfigError(

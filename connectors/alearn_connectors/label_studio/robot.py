@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -15,44 +14,25 @@ import httpx
 from alearn.core.annotators import Answer
 from alearn.errors import Refused, Unavailable
 from alearn_connectors.label_studio.accounts import Seat
+from alearn_connectors.label_studio.convert import Offer, offer, result_json, task_key
 
 REFUSALS = 5
 """A session that has ended is opened again, but so many refusals in a row are believed."""
 
 
-@dataclass(frozen=True)
-class Question:
-    """What the project asks: the control that is answered, the object it is about, and what each class is stored as."""
-
-    from_name: str
-    to_name: str
-    stored: Mapping[str, str]
-
-    def result(self, name: str) -> list[dict[str, Any]]:
-        """The class `name` as Label Studio's result; Refused when the project does not offer it."""
-        if name not in self.stored:
-            raise Refused(f"The project must offer the class {name!r}. Got only {', '.join(self.stored)}. Add it.")
-        return [
-            {
-                "id": secrets.token_hex(5),
-                "from_name": self.from_name,
-                "to_name": self.to_name,
-                "type": "choices",
-                "origin": "manual",
-                "value": {"choices": [self.stored[name]]},
-            }
-        ]
+def offered(project: Mapping[str, Any]) -> Offer:
+    """What a project asks, out of its JSON; Refused when that is no single Choices control."""
+    asked = offer(project.get("parsed_label_config") or {})
+    if asked is None:
+        raise Refused("The project's label config must hold one Choices control. Got none, or several. Put it back.")
+    return asked
 
 
-def question(label_config: str) -> Question:
-    """Read what is asked out of a label config: its first Choices; Refused when it has none."""
-    from label_studio_sdk.label_interface import LabelInterface
-
-    for control in LabelInterface(label_config).controls:
-        if control.tag == "Choices":
-            shown = {label.attr["value"]: stored for stored, label in control.labels_attrs.items()}
-            return Question(control.name, control.to_name[0], {stored: stored for stored in control.labels} | shown)
-    raise Refused("The project's label config must hold a Choices control. Got none. Put the config back.")
+def result(name: str, asked: Offer) -> list[dict[str, Any]]:
+    """The class `name` as what an annotator's browser sends; Refused when the project does not offer it."""
+    if name not in asked.choices:
+        raise Refused(f"The project must offer the class {name!r}. Got only {', '.join(asked.choices)}. Add it.")
+    return [{"id": secrets.token_hex(5), "origin": "manual", **result_json(name, asked)}]
 
 
 def read_json(answer: httpx.Response) -> dict[str, Any]:
@@ -71,8 +51,9 @@ def read_json(answer: httpx.Response) -> dict[str, Any]:
 class Robot:
     """An annotator at work.
 
-    `find` returns the project's id, or None while there is none. `reply` returns what it says of an item's key, or None
-    when it is to stop. Nothing but `Unavailable`, `httpx.RequestError` (come back later) and `Refused` is raised.
+    `find` returns the project's id, or None while there is none; it may raise `httpx.HTTPStatusError`. `reply` returns
+    what it says of an item's key, or None when it is to stop. Nothing but `Unavailable` and `httpx.RequestError` (come
+    back later), and `Refused`, is raised.
     """
 
     def __init__(
@@ -83,24 +64,30 @@ class Robot:
         self._reply = reply
         self._client: httpx.Client | None = None
         self._project: int | None = None
-        self._question: Question | None = None
-        self._skipped: set[int] = set()
+        self._asked: Offer | None = None
+        self._skipped: set[tuple[int, str]] = set()
         self._refusals = 0
 
     def work(self) -> bool:
         """Do one task; False when there was none to do."""
         client = self._client = self._client or self._seat()
-        if self._project is None or self._question is None:
-            self._project = self._find(client)
-            self._question = None if self._project is None else self._read(client, self._project)
-        if self._project is None or self._question is None:
+        if self._project is None or self._asked is None:
+            self._project = self._look(client)
+            self._asked = None if self._project is None else self._read(client, self._project)
+        if self._project is None or self._asked is None:
             return False
         task = self._next(client, self._project)
-        # a project may hand skipped tasks to the same annotator again when nothing else is left
-        if task is None or int(task["id"]) in self._skipped:
+        if task is None:
             return False
-        said = self._reply(str(task["data"].get("alearn_id", "")))
-        return said is not None and self._submit(client, int(task["id"]), self._question, said)
+        key = task_key(task) or ""
+        if (task["id"], key) in self._skipped:  # some projects hand out skipped tasks again when nothing else is left
+            return False
+        said = self._reply(key)
+        if said is None or not self._submit(client, task["id"], said):
+            return False
+        if said.value is None:
+            self._skipped.add((task["id"], key))
+        return True
 
     def leave(self) -> None:
         """Close the connection; `work` would open it again."""
@@ -108,9 +95,16 @@ class Robot:
             self._client.close()
         self._client = None
 
-    def _read(self, client: httpx.Client, project: int) -> Question | None:
+    def _look(self, client: httpx.Client) -> int | None:
+        try:
+            return self._find(client)
+        except httpx.HTTPStatusError as error:
+            self._checked(error.response)
+        return None
+
+    def _read(self, client: httpx.Client, project: int) -> Offer | None:
         answer = self._checked(client.get(f"/api/projects/{project}/"))
-        return question(read_json(answer)["label_config"]) if answer.is_success else None
+        return offered(read_json(answer)) if answer.is_success else None
 
     def _next(self, client: httpx.Client, project: int) -> dict[str, Any] | None:
         answer = self._checked(client.get(f"/api/projects/{project}/next"))
@@ -120,19 +114,18 @@ class Robot:
             self._project = None
         return None
 
-    def _submit(self, client: httpx.Client, task: int, asked: Question, said: Answer) -> bool:
+    def _submit(self, client: httpx.Client, task: int, said: Answer) -> bool:
         """Submit or skip; False when the task was deleted meanwhile. A lost reply is harmless: `next` knows."""
-        skip = said.value is None
+        assert self._asked is not None, "the project was read"
+        if said.value is not None and said.value not in self._asked.choices and self._project is not None:
+            self._asked = self._read(client, self._project) or self._asked  # a class may have been added since
         body = {
-            "result": [] if said.value is None else asked.result(said.value),
-            "was_cancelled": skip,
+            "result": [] if said.value is None else result(said.value, self._asked),
+            "was_cancelled": said.value is None,
             "lead_time": said.seconds,
         }
         csrf = {"X-CSRFToken": client.cookies.get("csrftoken") or "", "Referer": str(client.base_url)}
-        done = self._checked(client.post(f"/api/tasks/{task}/annotations/", json=body, headers=csrf)).is_success
-        if done and skip:
-            self._skipped.add(task)
-        return done
+        return self._checked(client.post(f"/api/tasks/{task}/annotations/", json=body, headers=csrf)).is_success
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
         """The answer when it is a success or a 404."""

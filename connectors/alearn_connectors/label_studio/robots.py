@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -19,11 +20,25 @@ import httpx
 from alearn.core.annotators import Answer, Profile, answer
 from alearn.errors import Refused, Unavailable
 from alearn.platform import Setting
-from alearn_connectors.label_studio.accounts import Seat
+from alearn_connectors.label_studio import place
+from alearn_connectors.label_studio.accounts import Seat, seats
+from alearn_connectors.label_studio.options import read_options
+from alearn_connectors.label_studio.project import find_number
 from alearn_connectors.label_studio.robot import Robot
 
 PATIENCE = 2.0
 """Longest pause between two looks at an empty queue or a server that does not answer, seconds."""
+
+
+def crew(setting: Setting, profile: Profile, count: int = 1) -> RobotAnnotators:
+    """The robots of a loop, on the Label Studio that its options mean; nothing is sent yet.
+
+    Raises:
+        ConfigError: `platform.options` is wrong.
+    """
+    owner = place.owner(read_options(setting))
+    found = seats(owner, setting.home / "label-studio" / "robots.json", count)
+    return RobotAnnotators(setting, profile, found, partial(find_number, setting=setting))
 
 
 class RobotAnnotators:

@@ -31,7 +31,7 @@ class TaskIndex:
         self._set((int(task), key) for task, key in notes.read(NAME) or ())
 
     def __contains__(self, key: str) -> bool:
-        return key in self._ids
+        return bool(self._ids.get(key))
 
     def ids(self, key: str) -> Sequence[int]:
         """The ids of the tasks with this key, lowest first."""
@@ -76,9 +76,12 @@ class TaskIndex:
             self._put(task, key)
 
     def _put(self, task: int, key: str | None) -> None:
-        self._keys[task] = key
-        if key is not None:
+        before = self._keys.get(task)
+        if before is not None and before != key:  # the id was given to another item
+            self._ids[before].remove(task)
+        if key is not None and before != key:
             self._ids.setdefault(key, []).append(task)
+        self._keys[task] = key
 
     def _save(self) -> None:
         self._notes.write(NAME, list(self._keys.items()))

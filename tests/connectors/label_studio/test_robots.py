@@ -1,5 +1,6 @@
 """Robot annotators, live: they answer what Label Studio serves, as configured, and outlive what passes."""
 
+import dataclasses
 import stat
 import threading
 import time
@@ -14,15 +15,16 @@ import pytest
 from alearn.core.annotators import Profile, answer
 from alearn.core.schema import LabelSchema
 from alearn.errors import Refused
-from alearn.platform import Setting
+from alearn.platform import Queue, QueueEntry, Setting, Task, connect, robots
 from alearn_connectors.label_studio.accounts import Seat, accounts, seats
-from alearn_connectors.label_studio.robot import question
+from alearn_connectors.label_studio.convert import Offer
+from alearn_connectors.label_studio.robot import result
 from alearn_connectors.label_studio.robots import RobotAnnotators
 from alearn_connectors.label_studio.server import PrivateServer
 
 CLASSES = ("cat", "dog", "bird")
 CONFIG = """<View><Text name="item" value="$text"/><Choices name="answer" toName="item" choice="single">
-<Choice value="cat"/><Choice value="dog" alias="DOG"/><Choice value="bird"/></Choices></View>"""
+<Choice value="cat"/><Choice value="a dog" alias="dog"/><Choice value="bird"/></Choices></View>"""
 
 
 class Project:
@@ -105,8 +107,7 @@ def test_one_robot_answers_everything_in_the_order_of_the_queue(
     seat = {"robot-1": owner(label_studio)}
     work(RobotAnnotators(setting(tmp_path, made.truths), profile, seat, made.find), label_studio, 12)
     expected = {key: answer(profile, "robot-1", key, truth, CLASSES) for key, truth in made.truths.items()}
-    stored = {"cat": "cat", "dog": "DOG", "bird": "bird"}  # Label Studio stores the alias
-    assert made.answers() == [(key, stored[str(expected[key].value)]) for key in reversed(made.truths)]
+    assert made.answers() == [(key, expected[key].value) for key in reversed(made.truths)]
     assert 1 <= sum(said.value != made.truths[key] for key, said in expected.items()) <= 9
     times = {annotation["key"]: annotation["lead_time"] for annotation in made.annotations()}
     assert times == pytest.approx({key: said.seconds for key, said in expected.items()})
@@ -118,7 +119,7 @@ def test_two_robots_are_two_annotators(label_studio: Any, project: Callable[...,
     robots = RobotAnnotators(
         setting(tmp_path, made.truths),
         Profile(),
-        seats(label_studio.url, owner(label_studio), tmp_path / "robots.json", 2),
+        seats(owner(label_studio), tmp_path / "robots.json", 2),
         made.find,
     )
     with robots:
@@ -126,7 +127,7 @@ def test_two_robots_are_two_annotators(label_studio: Any, project: Callable[...,
     found = made.annotations()
     me = label_studio.client.get("/api/current-user/whoami").json()["id"]
     assert len({annotation["completed_by"] for annotation in found} - {me}) == 2
-    assert all(_value(annotation) in (made.truths[annotation["key"]], "DOG") for annotation in found)
+    assert all(_value(annotation) == made.truths[annotation["key"]] for annotation in found)
     assert len(found) == len({(annotation["key"], annotation["completed_by"]) for annotation in found})
 
 
@@ -136,7 +137,7 @@ def test_robots_come_back_as_the_same_annotators(label_studio: Any, tmp_path: Pa
 
     def emails() -> list[str]:
         found = []
-        for seat in seats(label_studio.url, owner(label_studio), file, 2).values():
+        for seat in seats(owner(label_studio), file, 2).values():
             with closing(seat()) as client:
                 found.append(client.get("/api/current-user/whoami").json()["email"])
         return found
@@ -217,13 +218,32 @@ def test_a_wrong_token_is_believed_in_the_end(
         label_studio.wait_for(lambda: robots.answered() < 0)
 
 
-def test_the_question_is_read_out_of_the_label_config() -> None:
-    """Names of the control and the object, and what Label Studio stores for a class: the alias where there is one."""
-    asked = question(CONFIG)
-    assert (asked.from_name, asked.to_name) == ("answer", "item")
-    assert asked.result("dog")[0]["value"] == {"choices": ["DOG"]}
+@pytest.mark.parametrize("count", [1, 2])
+def test_robots_of_a_loop(label_studio: Any, tmp_path: Path, count: int) -> None:
+    """Through the one door: they find the loop's project by its options, and the loop reads what they said."""
+    (tmp_path / "token").write_text(label_studio.token)
+    title = label_studio.new_title()
+    options = {"url": label_studio.url, "token_file": str(tmp_path / "token"), "title": title}
+    truths = {f"{at:032x}": CLASSES[at % 3] for at in range(6)}
+    loop = dataclasses.replace(setting(tmp_path, truths), options=options)
+    with robots("label-studio", loop, Profile(), count) as crew:
+        platform = connect("label-studio", loop)
+        platform.prepare()
+        queue = Queue("v1", tuple(QueueEntry(key, at / 6) for at, key in enumerate(truths)))
+        assert platform.push([Task(key, text=f"this is {key}") for key in truths], queue) == {}
+        label_studio.wait_for(lambda: crew.answered() >= 6, what="six answers")
+        label_studio.wait_for(lambda: all(state.annotations for state in platform.pull(None).states))
+    said = {state.key: {made.value for made in state.annotations} for state in platform.pull(None).states}
+    platform.close()
+    assert said == {key: {truth} for key, truth in truths.items()}
+
+
+def test_a_class_that_is_not_offered_is_refused() -> None:
+    """It would be taken by Label Studio, and be a stranger to the loop."""
+    asked = Offer("answer", "item", frozenset({"text"}), CLASSES)
+    assert result("dog", asked)[0]["value"] == {"choices": ["dog"]}
     with pytest.raises(Refused, match="wolf"):
-        asked.result("wolf")
+        result("wolf", asked)
 
 
 @pytest.fixture

@@ -1,0 +1,128 @@
+"""What every query strategy must hold to, as a suite that its author runs.
+
+Subclass StrategyConformance in a test file, and give it the strategy:
+
+    class TestMine(StrategyConformance):
+        name = "my_package.my_module:my_strategy"
+
+Nothing in alearn imports this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alearn.core.strategies import Pool, Strategy, resolve
+
+
+def pool_of(size: int, *, dim: int = 6, classes: int = 3, labeled: int = 5, seed: int = 0) -> Pool:
+    """A pool of random items without ties: clustered embeddings, and probabilities that follow from them."""
+    rng = np.random.default_rng(seed)
+    centers = rng.normal(size=(classes, dim)) * 2
+    x = (centers[rng.integers(classes, size=size)] + rng.normal(size=(size, dim))).astype(np.float32)
+    logits = x @ rng.normal(size=(dim, classes))
+    proba = np.exp(logits - logits.max(axis=1, keepdims=True))
+    known = np.zeros(size, bool)
+    known[rng.permutation(size)[: min(labeled, size)]] = True
+    return Pool(
+        proba=(proba / proba.sum(axis=1, keepdims=True)).astype(np.float32),
+        embeddings=x,
+        selectable=~known,
+        labeled=known,
+    )
+
+
+class StrategyConformance:
+    """Set `name` to what `alearn.core.strategies.resolve` understands, or override the fixture `strategy`."""
+
+    name: str
+
+    @pytest.fixture
+    def strategy(self) -> Strategy:
+        """The strategy under test."""
+        return resolve(self.name)
+
+    @pytest.mark.parametrize(("size", "n"), [(60, 1), (60, 7), (60, 55), (200, 40), (6, 1)])
+    def test_returns_as_many_unique_selectable_rows_as_asked_for(self, strategy: Strategy, size: int, n: int) -> None:
+        """The picks are n distinct rows of the mask."""
+        pool = pool_of(size)
+        rows = strategy.select(pool, n, np.random.default_rng(1))
+        assert len(set(rows.tolist())) == len(rows) == n
+        assert pool.selectable[rows].all()
+
+    def test_returns_all_that_is_left_when_the_pool_is_short(self, strategy: Strategy) -> None:
+        """Fewer selectable rows than asked for: every one of them."""
+        pool = pool_of(20, labeled=12)
+        rows = strategy.select(pool, 50, np.random.default_rng(1))
+        assert sorted(rows.tolist()) == np.flatnonzero(pool.selectable).tolist()
+
+    @pytest.mark.parametrize("n", [0, 5])
+    def test_returns_nothing_when_there_is_nothing(self, strategy: Strategy, n: int) -> None:
+        """No row selectable, or none asked for: an empty array of integers."""
+        pool = pool_of(10)
+        pool = replace(pool, selectable=np.zeros(10, bool)) if n else pool
+        rows = strategy.select(pool, n, np.random.default_rng(1))
+        assert rows.shape == (0,)
+        assert np.issubdtype(rows.dtype, np.integer)
+
+    def test_same_randomness_gives_the_same_picks(self, strategy: Strategy) -> None:
+        """A round can be replayed: nothing depends on global random state or on what was called before."""
+        pool = pool_of(100)
+        np.random.seed(3)  # noqa: NPY002 - the global state is what must not matter
+        first = strategy.select(pool, 10, np.random.default_rng(7))
+        np.random.seed(4)  # noqa: NPY002
+        assert strategy.select(pool, 10, np.random.default_rng(7)).tolist() == first.tolist()
+
+    def test_leaves_the_pool_as_it_was(self, strategy: Strategy) -> None:
+        """The arrays may be memory-mapped read-only: they are read-only here."""
+        pool = pool_of(50)
+        arrays = [getattr(pool, name) for name in ("proba", "embeddings", "selectable", "labeled")]
+        before = [array.copy() for array in arrays]
+        for array in arrays:
+            array.setflags(write=False)
+        strategy.select(pool, 10, np.random.default_rng(0))
+        assert all(np.array_equal(one, other) for one, other in zip(before, arrays, strict=True))
+
+    def test_picks_from_a_memory_mapped_pool_as_from_memory(self, strategy: Strategy, tmp_path: Path) -> None:
+        """Where the numbers lie makes no difference."""
+        pool = pool_of(300)
+        mapped = {}
+        for name in ("proba", "embeddings"):
+            np.save(tmp_path / f"{name}.npy", getattr(pool, name))
+            mapped[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+        there = strategy.select(replace(pool, **mapped), 20, np.random.default_rng(0))
+        assert there.tolist() == strategy.select(pool, 20, np.random.default_rng(0)).tolist()
+
+    @pytest.mark.parametrize("labeled", [0, 1, 30])
+    def test_copes_with_items_that_are_all_alike(self, strategy: Strategy, labeled: int) -> None:
+        """Duplicates, zero vectors and a model that says the same of everything: still the right number of picks."""
+        pool = pool_of(60, labeled=labeled)
+        assert pool.embeddings is not None
+        assert pool.proba is not None
+        for x in (np.zeros_like(pool.embeddings), np.ones_like(pool.embeddings), pool.embeddings[[0] * 60]):
+            alike = replace(pool, embeddings=x, proba=np.full_like(pool.proba, 1 / 3))
+            assert len(strategy.select(alike, 20, np.random.default_rng(0))) == 20
+
+    @pytest.mark.parametrize("classes", [1, 2])
+    def test_copes_with_one_class_and_with_certainty(self, strategy: Strategy, classes: int) -> None:
+        """A model that knows one class, or is sure of everything, is no reason to fail."""
+        pool = pool_of(40)
+        proba = np.zeros((40, classes), np.float32)
+        proba[:, 0] = 1
+        assert len(strategy.select(replace(pool, proba=proba), 12, np.random.default_rng(0))) == 12
+
+    def test_copes_with_a_single_item(self, strategy: Strategy) -> None:
+        """A pool of one item and nothing else."""
+        assert strategy.select(pool_of(1, labeled=0), 3, np.random.default_rng(0)).tolist() == [0]
+
+    def test_works_in_half_and_in_double_precision(self, strategy: Strategy) -> None:
+        """Embeddings are kept in whatever float type saves space."""
+        pool = pool_of(80)
+        assert pool.embeddings is not None
+        for kind in (np.float16, np.float64):
+            rows = strategy.select(replace(pool, embeddings=pool.embeddings.astype(kind)), 10, np.random.default_rng(0))
+            assert len(rows) == 10

@@ -1,0 +1,193 @@
+"""The platform that a loop sees: a project, what it holds, and how it is filled and read.
+
+Invariant: nothing is kept here that a new process would not find again; a method may be killed anywhere and called
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from alearn.errors import Refused, Unavailable
+from alearn.platform import Finding, Pull, Queue, Setting, Task
+from alearn_connectors.label_studio import checks, convert, place
+from alearn_connectors.label_studio import project as projects
+from alearn_connectors.label_studio.client import Client, Missing
+from alearn_connectors.label_studio.importing import Importer
+from alearn_connectors.label_studio.media import Media
+from alearn_connectors.label_studio.notes import Notes
+from alearn_connectors.label_studio.options import Options
+from alearn_connectors.label_studio.ordering import Ordering
+from alearn_connectors.label_studio.project import Project
+from alearn_connectors.label_studio.pull import Raw, changes, states
+from alearn_connectors.label_studio.tasks import TaskIndex
+
+PATIENCE_AT_CLOSE = 5.0
+"""How long `close` waits for the deletion of old predictions, seconds; what is left is done after the next push."""
+
+
+@dataclass
+class Open:
+    """A project that is open: the parts that fill it and read it."""
+
+    client: Client
+    project: Project
+    index: TaskIndex
+    importer: Importer
+    ordering: Ordering
+
+
+class LabelStudio:
+    """A loop's project on Label Studio (see `alearn.platform.Platform`)."""
+
+    def __init__(self, setting: Setting, options: Options) -> None:
+        self._setting = setting
+        self._options = options
+        self._notes = Notes(setting.home / "label-studio")
+        self._client: Client | None = None
+        self._media: Media | None = None
+        self._opened: Open | None = None
+
+    def prepare(self) -> str:
+        """Create or adopt the project; returns its address."""
+        with self._at_work() as client:
+            checks.judge_version(client)
+            found = projects.find(client, self._setting, self._options, self._notes)
+            if found is None:
+                project = projects.create(client, self._setting, self._options, self._notes)
+            else:
+                project = projects.adopt(client, found, self._setting, self._options)
+            self._opened = self._open(client, project)
+        return self._address(project)
+
+    def push(self, tasks: Sequence[Task], queue: Queue) -> Mapping[str, str]:
+        """Make the tasks exist and give them their order; see `importing` and `ordering`."""
+        with self._at_work() as client:
+            opened = self._open_project(client)
+            if not projects.fits(opened.project.offer, self._setting):
+                raise Refused(projects.misfit(opened.project, self._setting))
+            refused = opened.importer.run(tasks)
+            opened.project = opened.ordering.show(opened.project, queue)
+        return refused
+
+    def pull(self, cursor: str | None, *, pushed: Sequence[str] | None = None) -> Pull:
+        """What changed since `cursor`; see `pull`."""
+        with self._at_work() as client:
+            opened = self._open_project(client)
+            changed = changes(client, opened.project.id, cursor)
+            if not changed.tasks and pushed is None:
+                return Pull((), changed.cursor)
+            opened.project = projects.read(client, opened.project.id)
+            missing = self._missing(opened, pushed)
+            offer = opened.project.offer
+            found = states(
+                client,
+                opened.project.id,
+                opened.index,
+                changed.tasks,
+                scope=opened.project.scope,
+                controls={convert.CONTROL, offer.control if offer else convert.CONTROL},
+                classes=self._setting.schema.classes,
+            )
+            return Pull(tuple(found), changed.cursor, missing, tuple(self._notices(opened, changed.tasks)))
+
+    def links(self) -> Mapping[str, str]:
+        """The project's page, where the button that begins labeling is."""
+        known = self._opened.project.id if self._opened else projects.remembered_number(self._notes)
+        return {} if known is None else {"project": f"{self._base()}/projects/{known}/data"}
+
+    def check(self) -> Sequence[Finding]:
+        """Probe what the loop relies on; see `checks`."""
+        return checks.findings(self._setting, self._options, self._notes)
+
+    def close(self) -> None:
+        """Close the connections and stop serving pictures."""
+        if self._opened is not None:
+            self._opened.ordering.settle(PATIENCE_AT_CLOSE)
+        if self._media is not None:
+            self._media.close()
+            self._media = None
+        self._disconnect()
+
+    def _missing(self, opened: Open, pushed: Sequence[str] | None) -> frozenset[str]:
+        if pushed is None:
+            return frozenset()
+        opened.index.refresh()
+        return frozenset(key for key in pushed if key not in opened.index)
+
+    def _notices(self, opened: Open, tasks: Sequence[Raw]) -> Iterator[str]:
+        """What the people who run the loop should know, when something has changed anyway."""
+        yield from projects.drift(opened.project, self._setting)
+        strangers = sum(convert.task_key(task) is None for task in tasks)
+        if strangers:
+            yield (
+                f"Project {opened.project.title!r} ({opened.project.id}) holds answered tasks that the loop did not "
+                f"make ({strangers} of them changed): they are left out. Delete them, or put their data into the "
+                "loop's items."
+            )
+        shown = opened.ordering.version()
+        if shown and opened.project.model_version != shown:
+            yield (
+                f"Project {opened.project.title!r} ({opened.project.id}) serves its tasks by chance: its model "
+                f"version is {opened.project.model_version!r}, not {shown!r}. The next push puts it back."
+            )
+
+    def _open_project(self, client: Client) -> Open:
+        """The open project; found, and never made, by the first caller of a process."""
+        if self._opened is None:
+            project = projects.find(client, self._setting, self._options, self._notes)
+            if project is None:
+                raise Refused(
+                    f"Loop {self._setting.loop} must have a project on {client.url}. Got none with the title "
+                    f"{self._options.title_of(self._setting.loop)!r} and its mark. Prepare the loop again."
+                )
+            self._opened = self._open(client, project)
+        return self._opened
+
+    def _open(self, client: Client, project: Project) -> Open:
+        notes = self._notes.of(project.scope)
+        index = TaskIndex(client, project.id, notes)
+        shows = self._shows()
+        shows.attach(client, project.id)
+        return Open(
+            client=client,
+            project=project,
+            index=index,
+            importer=Importer(client, project.id, self._setting.data, shows, notes, index),
+            ordering=Ordering(client, notes, index, suggest=self._options.suggestions),
+        )
+
+    def _shows(self) -> Media:
+        if self._media is None:
+            self._media = place.media(self._setting, self._options)
+        return self._media
+
+    @contextmanager
+    def _at_work(self) -> Iterator[Client]:
+        """A connection; after a failure the next call connects anew, and looks where things are."""
+        if self._client is None:
+            self._client = place.connect(self._options)
+        try:
+            yield self._client
+        except (Unavailable, Missing):
+            self._disconnect()
+            raise
+
+    def _disconnect(self) -> None:
+        self._opened = None
+        if self._client is not None:
+            self._client.close()
+        self._client = None
+
+    def _address(self, project: Project) -> str:
+        return f"{self._base()}/projects/{project.id}"
+
+    def _base(self) -> str:
+        """Where people find Label Studio."""
+        if self._options.public_url or self._options.url:
+            return str(self._options.public_url or self._options.url)
+        if self._client is not None:
+            return self._client.url
+        return str((place.private_server() or {}).get("url", ""))
