@@ -50,11 +50,12 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        if self._tasks:
+            self._bars.stop()
 
     def say(self, text: str) -> None:
         """Print a line above the bars."""
-        self.console.print(escape(text))
+        self.console.print(escape(text), soft_wrap=True)
 
     def progress(self, what: str, done: int, total: int | None) -> None:
         """Draw, move or remove the bar called `what`."""
@@ -91,14 +92,17 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         drawn.add_column(escape(name), justify="right" if numeric else "left")
     for row in rows:
         drawn.add_row(*(escape(str(cell)) for cell in row))
-    Console(highlight=False).print(drawn)
+    _out().print(drawn)
 
 
 def facts(rows: Iterable[tuple[str, object]]) -> None:
-    """Print names and values on stdout, one pair a line."""
-    drawn = Table(box=None, show_header=False, pad_edge=False)
-    drawn.add_column(style="bold")
-    drawn.add_column(overflow="fold")
+    """Print names and values on stdout, one pair a line; long values are not broken, so that they can be copied."""
+    rows = list(rows)
+    width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
-        drawn.add_row(escape(name), escape(str(value)))
-    Console(highlight=False).print(drawn)
+        _out().print(f"[bold]{escape(name.ljust(width))}[/bold]  {escape(str(value))}", soft_wrap=True)
+
+
+def _out() -> Console:
+    """Stdout; wide when nobody watches, so that a table in a log is whole."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)

@@ -62,8 +62,10 @@ def run(loop: Undertaking, *, once: bool = False) -> Outcome:
 
     Raises:
         LeaseLost: another controller runs this loop.
+        ConfigError, StrategyError: the config names something that does not exist.
         PlatformError: the platform cannot be used, and could not from the beginning; or it refuses.
     """
+    loop.verify()
     with _controller(loop) as lost:
         outcome = reconcile(loop, resync=True)
         synced, failures = loop.clock.seconds(), 0

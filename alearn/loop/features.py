@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from alearn.config import Config
 from alearn.loop.report import Report
 from alearn.models import EmbeddingCache, Trunk, embed_items, load_trunk
+from alearn.places import cache_folder
 from alearn.store import Store
 
 
@@ -29,8 +30,8 @@ class Features:
     @cached_property
     def trunk(self) -> Trunk:
         """The pretrained network, cut at its tap."""
-        model, home = self._config.model, self._config.home_
-        return load_trunk(model.name, self._config.task.data, size=model.size, folder=home / "trunks")
+        model = self._config.model
+        return load_trunk(model.name, self._config.task.data, size=model.size, folder=cache_folder() / "trunks")
 
     @cached_property
     def _cache(self) -> EmbeddingCache:
@@ -43,7 +44,7 @@ class Features:
             return frozenset()
         contents = self._store.items.contents(missing)
         items = [(key, contents[key].uri, contents[key].text) for key in missing]
-        what = f"Embedding with {self._config.model.name if self._config.model.name != 'auto' else self.trunk.name}"
+        what = f"Embedding with {self.trunk.name}"
         bad = embed_items(
             self.trunk, self._cache, items, report=lambda done, total: self._report.progress(what, done, total)
         )

@@ -15,6 +15,7 @@ from functools import cached_property
 from alearn import platform as door
 from alearn.config import Config
 from alearn.core.schema import LabelSchema
+from alearn.core.strategies import resolve
 from alearn.loop.features import Features
 from alearn.loop.plan import Snapshot
 from alearn.loop.report import Report, Silent
@@ -80,6 +81,16 @@ class Undertaking:
     def features(self) -> Features:
         """The pretrained network and what it has said of the items; loaded at the first use."""
         return Features(self.config, self.store, self.report, self.clock.now)
+
+    def verify(self) -> None:
+        """Find out now, not after an hour of work, that a strategy, connector or option does not exist.
+
+        Raises:
+            StrategyError, ConfigError, PlatformError: what the config names is not there.
+        """
+        for name in (self.config.query.strategy, self.config.query.cold_start):
+            resolve(name)
+        assert self.platform
 
     def snapshot(self) -> Snapshot:
         """What there is now, as the policy looks at it."""

@@ -18,7 +18,7 @@ Alearn = Callable[..., Any]
 
 def assert_refused(said: Any, *parts: str) -> None:
     assert said.code == 2, said
-    assert said.err.startswith("alearn: "), said.err
+    assert "\nalearn: " in f"\n{said.err}", said.err
     assert "Traceback" not in said.err
     for part in parts:
         assert part in said.err

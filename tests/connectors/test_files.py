@@ -150,9 +150,9 @@ def test_whoever_opens_the_folder_is_told_how_to_answer(setting: Setting) -> Non
 
 def test_the_folder_can_be_elsewhere(setting: Setting, tmp_path: Path) -> None:
     """Relative to the loop's home, or absolute."""
-    for given in ("other", str(tmp_path / "far" / "away")):
-        reference = files.open(dataclasses.replace(setting, options={"folder": given})).prepare()
-        assert reference == str(tmp_path / given)
+    for place in ("other", str(tmp_path / "far" / "away")):
+        reference = files.open(dataclasses.replace(setting, options={"folder": place})).prepare()
+        assert reference == str(tmp_path / place)
         assert Path(reference, "annotations.jsonl").exists()
 
 

@@ -290,7 +290,7 @@ WORKER = """
 
 
 def test_killed_and_started_again_the_answers_are_the_same(tmp_path: Path) -> None:
-    """SIGKILL again and again while answers are written: the same annotations as in an undisturbed run, none doubled."""
+    """SIGKILL again and again while answers are written: the same annotations as in a calm run, none doubled."""
     count, kills = 400, 0
     for moment in (0.01, 0.03, 0.05, 0.08, 0.12, 0.2, None):
         command = [sys.executable, "-c", textwrap.dedent(WORKER), str(tmp_path / "killed"), str(count)]

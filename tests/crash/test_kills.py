@@ -17,12 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import alearn_connectors.simulated as simulated
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+import alearn_connectors.simulated as simulated
 from alearn.config import Config, parse
 from alearn.loop.controller import run
 from alearn.loop.plan import Step
@@ -41,7 +41,7 @@ WATCHED = {
 }
 
 STRATEGIES = ["random", "margin", "uncertainty_herding"]
-TRIALS, KILLS = 4, 3
+TRIALS, KILLS = 4, 4
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,9 @@ def remembered(config: Config) -> dict[str, Any]:
         store = loop.store
         picks = [(p.round, p.rank, p.key, p.purpose, p.strategy, p.closed, p.pushed) for p in store.rounds.picks()]
         history = store.rounds.history()
-        held = [(state.key, one.id, one.value) for state in loop.platform.pull(None).states for one in state.annotations]
+        held = [
+            (state.key, one.id, one.value) for state in loop.platform.pull(None).states for one in state.annotations
+        ]
         return {
             "picks": sorted(picks),
             "labels": [(label.key, label.value) for label, _ in store.annotations.labels()],
@@ -191,7 +193,7 @@ def test_killed_at_random_moments(case: dict[str, Any], tmp_path: Path) -> None:
         settled = config(case["pictures"], tmp_path / str(trial), case["strategy"])
         for _ in range(KILLS):
             pid = in_child(lambda c=settled: work(c))
-            time.sleep(moments.uniform(0, case["seconds"]))
+            time.sleep(moments.uniform(0, case["seconds"] * 0.5))
             os.kill(pid, signal.SIGKILL)
             killed += ended(pid) == -signal.SIGKILL
         assert ended(in_child(lambda c=settled: work(c))) == 0

@@ -109,6 +109,7 @@ def test_a_photo_is_turned_upright(orientation: int) -> None:
     np.testing.assert_array_equal(np.asarray(image), upright)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_damaged_camera_data_is_ignored(encoded: Callable[..., bytes]) -> None:
     """An image whose EXIF is nonsense is still an image."""
     assert decode(encoded("JPEG", (40, 30), exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\xff")).size == (40, 30)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from alearn.core.geometry import Floats, Matrix, nearest, take
+from alearn.core.geometry import NOISE, Floats, Matrix, nearest, squared_norms, take
 from alearn.core.pool import Pool
 
 CANDIDATES = 4096
@@ -91,7 +91,7 @@ def _others(candidates: NDArray[np.intp], size: int, rng: np.random.Generator) -
 
 def _directions(x: Floats) -> Floats:
     """The rows scaled to length 1; a zero vector stays one."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", x, x))
+    lengths = np.sqrt(squared_norms(x))
     x /= np.where(lengths > 0, lengths, 1)[:, None]
     return x
 
@@ -117,8 +117,8 @@ def _similarities(a: Floats, b: Floats, radius: float) -> Floats:
     """(m, D) and (r, D) of unit vectors -> (m, r) similarities; a vector has similarity 1 to itself."""
     squared = a @ b.T
     squared *= -2
-    squared += np.einsum("ij,ij->i", a, a)[:, None]
-    squared += np.einsum("ij,ij->i", b, b)
+    squared += squared_norms(a)[:, None] - NOISE
+    squared += squared_norms(b)
     return _similar(np.maximum(squared, 0, out=squared), radius)
 
 

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alearn.core.geometry import Floats, Matrix, take
+from alearn.core.geometry import Floats, take
 from alearn.core.pool import Pool
 from alearn.core.strategies.strategy import Need, Strategy
 from alearn.core.strategies.uncertain import probabilities
+from alearn.core.uncertainty import Proba
 from alearn.errors import StrategyError
 
 PREFIX = "modal:"
@@ -56,13 +57,12 @@ class KnownClassifier:
 
     on_transformed = False
 
-    def __init__(self, proba: Matrix | None, training: Floats | None) -> None:
+    def __init__(self, proba: Proba, training: Floats | None = None) -> None:
         self._proba = proba
         self.X_training = training
 
-    def predict_proba(self, _: Any) -> Matrix:
-        """The probabilities of the selectable rows, whatever is asked about."""
-        assert self._proba is not None
+    def predict_proba(self, _: Any) -> Proba:
+        """The probabilities that are known, whatever is asked about."""
         return self._proba
 
 
@@ -82,31 +82,34 @@ def _select(name: str, pool: Pool, n: int, rng: np.random.Generator) -> NDArray[
     function = getattr(importlib.import_module(row.module), name)
     if name == "information_density":
         return rows[_densest(function, pool, n)]
-    classifier = KnownClassifier(probabilities(pool, rows) if "proba" in row.needs else None, _labeled(pool))
+    proba = probabilities(pool, rows)
     if row.higher_first is None:
-        if classifier.X_training is None:
-            _refuse_above(len(rows), f"{PREFIX}{name} without labels")
-        assert pool.embeddings is not None
-        positions, _ = function(classifier, take(pool.embeddings, rows), n_instances=n)
-    else:
-        positions, scores = function(classifier, np.empty((len(rows), 1), np.float32), n_instances=n)
-        positions = positions[np.argsort(-scores if row.higher_first else scores, kind="stable")]
-    return rows[positions]
-
-
-def _labeled(pool: Pool) -> Floats | None:
-    """The embeddings of the labeled rows; None where there are none, which modAL takes for a cold start."""
-    if pool.embeddings is None or not pool.labeled.any():
-        return None
-    return take(pool.embeddings, np.flatnonzero(pool.labeled))
+        return rows[_ranked(function, pool, proba, n)]
+    positions, scores = function(KnownClassifier(proba), np.empty((len(rows), 1)), n_instances=n)
+    return rows[positions[np.argsort(-scores if row.higher_first else scores, kind="stable")]]
 
 
 def _densest(function: Callable[[Floats], NDArray[np.float64]], pool: Pool, n: int) -> NDArray[np.intp]:
     """modAL measures density and leaves the choice to its caller: the densest first."""
     assert pool.embeddings is not None
-    _refuse_above(len(pool.rows), f"{PREFIX}information_density")
+    _refuse_above(len(pool.rows), "modal:information_density")
     density = function(take(pool.embeddings, pool.rows))
-    return np.argsort(-density, kind="stable")[:n].astype(np.intp)
+    return np.argsort(-density, kind="stable")[:n]
+
+
+def _ranked(function: Callable[..., Any], pool: Pool, proba: Proba, n: int) -> NDArray[np.intp]:
+    """Ranked batch sampling. Without labels the first pick is taken apart: modAL would offer it a second time."""
+    assert pool.embeddings is not None
+    x, known = take(pool.embeddings, pool.rows), take(pool.embeddings, np.flatnonzero(pool.labeled))
+    first, rest = np.empty(0, np.intp), np.arange(len(x))
+    if not len(known):
+        _refuse_above(len(x), "modal:uncertainty_batch_sampling without labels")
+        first, _ = function(KnownClassifier(proba), x, n_instances=1)
+        known, rest = x[first], np.delete(rest, first)
+    if len(first) == n:
+        return first
+    more, _ = function(KnownClassifier(proba[rest], known), x[rest], n_instances=n - len(first))
+    return np.concatenate([first, rest[more]])
 
 
 def _refuse_above(count: int, what: str) -> None:

@@ -35,8 +35,8 @@ def probabilities(pool: Pool, rows: NDArray[np.intp]) -> Proba:
     finite = np.isfinite(proba).all(axis=1)
     if not finite.all():
         raise StrategyError(
-            f"Class probabilities must be finite numbers. Row {rows[~finite][0]} of the pool, and {(~finite).sum() - 1} "
-            "more, are not. Train again, or choose a strategy that needs no probabilities."
+            f"Class probabilities must be finite numbers. Row {rows[~finite][0]} of the pool, "
+            f"and {(~finite).sum() - 1} more, are not. Train again, or choose a strategy that needs no probabilities."
         )
     return proba
 

@@ -43,7 +43,7 @@ def label_config(schema: LabelSchema, data: DataKind, question: str = "") -> str
     """The labeling interface of a loop, as Label Studio's XML."""
     view = ET.Element("View")
     if question:
-        ET.SubElement(view, "Header", value=_shown(question))
+        ET.SubElement(view, "Header", value=_shown(" ".join(question.split())))
     if data == "image":
         ET.SubElement(view, "Image", name=OBJECT, value=f"${data}", zoom="true", zoomControl="true")
     else:

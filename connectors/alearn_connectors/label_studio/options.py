@@ -77,6 +77,10 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_printable(value: Any) -> bool:
+    return isinstance(value, str) and " ".join(value.split()).isprintable()
+
+
 def _is_url(value: Any) -> bool:
     if not isinstance(value, str):
         return False
@@ -109,7 +113,7 @@ _ALLOWED: Mapping[str, tuple[str, Check]] = {
     "token_env": ("the name of an environment variable", _is_variable),
     "token_file": _TEXT,
     "title": ("3 to 50 characters", _is_title),
-    "question": _TEXT,
+    "question": ("printable text", _is_printable),
     "instructions": _TEXT,
     "suggestions": _FLAG,
     "overlap": ("an integer in [1, 100]", _is_whole(1, 100)),

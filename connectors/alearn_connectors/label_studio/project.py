@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from alearn.errors import Refused
+from alearn.errors import Refused, Unavailable
 from alearn.platform import Setting
 from alearn_connectors.label_studio import convert
 from alearn_connectors.label_studio.client import Client, Missing
@@ -90,13 +90,21 @@ def find(client: Client, setting: Setting, options: Options, notes: Notes) -> Pr
 
 
 def find_number(http: httpx.Client, setting: Setting) -> int | None:
-    """The project's id as any annotator's own connection sees it; None when there is none yet."""
+    """The project's id as any annotator's own connection sees it; None when there is none yet.
 
-    def ask(page: int) -> httpx.Response:
-        return http.get("/api/projects/", params=_search(title, page)).raise_for_status()
+    Raises:
+        Unavailable, httpx.RequestError: it cannot be seen now.
+    """
+
+    def ask(page: int) -> Mapping[str, Any]:
+        answer = http.get("/api/projects/", params=_search(title, page))
+        if not answer.is_success:
+            raise Unavailable(f"Label Studio answered /api/projects/ with {answer.status_code}. Wait, or look into its log.")
+        found: Mapping[str, Any] = answer.json()
+        return found
 
     title = read_options(setting).title_of(setting.loop)
-    return min(_matching((ask(page).json() for page in _numbers()), title, mark(setting.loop)), default=None)
+    return min(_matching(map(ask, _numbers()), title, mark(setting.loop)), default=None)
 
 
 def remembered_number(notes: Notes) -> int | None:

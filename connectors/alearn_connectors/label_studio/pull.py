@@ -40,12 +40,12 @@ class Changes:
     cursor: str | None
 
 
-def changes(client: Client, project: int, cursor: str | None) -> Changes:
+def changes(client: Client, project: int, cursor: str | None, size: int = PAGE) -> Changes:
     """The tasks that were touched since a cursor (None: ever). One request when there are none.
 
     Tasks that were only imported are left out.
     """
-    since, size = cursor or BEGINNING, PAGE
+    since = cursor or BEGINNING
     latest: dict[int, Raw] = {}
     settled: datetime | None = None
     first = True

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -36,9 +37,15 @@ def crew(setting: Setting, profile: Profile, count: int = 1) -> RobotAnnotators:
     Raises:
         ConfigError: `platform.options` is wrong.
     """
-    owner = place.owner(read_options(setting))
+    options = read_options(setting)
+
+    def owner() -> httpx.Client:  # found anew each time: a private server may come back elsewhere
+        with closing(place.connect(options)) as door:
+            return door.another()
+
     found = seats(owner, setting.home / "label-studio" / "robots.json", count)
-    return RobotAnnotators(setting, profile, found, partial(find_number, setting=setting))
+    find = partial(find_number, setting=setting)
+    return RobotAnnotators(setting, profile, found, find, real_time=options.robots_real_time)
 
 
 class RobotAnnotators:
