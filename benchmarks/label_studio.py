@@ -27,7 +27,7 @@ from alearn.core.schema import LabelSchema
 from alearn.platform import Queue, QueueEntry, Setting, Task
 from alearn_connectors import label_studio
 from alearn_connectors.label_studio import convert, pull
-from alearn_connectors.label_studio.server import PrivateServer
+from alearn_connectors.label_studio.private import PrivateServer
 from alearn_connectors.label_studio.tasks import PAGE
 
 SCHEMA = LabelSchema(("cat", "dog"))

@@ -74,7 +74,7 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStud
             os.environ.get("ALEARN_TEST_LS_PASSWORD", ""),
         )
         return
-    from alearn_connectors.label_studio.server import PrivateServer
+    from alearn_connectors.label_studio.private import PrivateServer
 
     server = PrivateServer(tmp_path_factory.mktemp("label-studio"))
     try:

@@ -23,7 +23,7 @@ class Interrupted(BaseException):
 def main() -> None:
     """Run a command.
 
-    What a user can cause is one message on stderr and exit code 2. Ctrl-C and SIGTERM clean up and exit with 130 and 143.
+    What a user can cause is one message on stderr and exit code 2; Ctrl-C and SIGTERM clean up: 130 and 143.
     """
     from alearn.cli.app import app
     from alearn.errors import AlearnError

@@ -30,6 +30,8 @@ from alearn.core.metrics import METRICS, Labels, Metric, Proba, Values, Weights
 
 CELLS = 1 << 22
 """Weights held at once."""
+IN_TAIL, MOST = 10, 50_000
+"""More resamples are drawn where fewer than so many would lie beyond a bound, up to this number in all."""
 RARE = 4
 """Classes among which the worst and the best imagined item are looked for: one item weighs most in a rare class."""
 
@@ -73,6 +75,7 @@ def bootstrap(
     seen = _Seen(rule, labels, p, positive, group)
     worst, best = seen.extremes() if rule.bounded else (None, None)
     tail = (1 - confidence) / 2
+    resamples = max(resamples, min(math.ceil(IN_TAIL / tail), MOST))
     low = float(np.quantile(seen.resampled(worst, resamples, rng), tail, method="lower"))
     high = float(np.quantile(seen.resampled(best, resamples, rng), 1 - tail, method="higher"))
     top = 1.0 if rule.bounded else math.inf

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
-import httpx
-
 from alearn.data.items import Unreadable, printable_name
 from alearn.errors import DataError
 
@@ -108,11 +106,15 @@ def _read_local(path: str, max_bytes: int | None) -> bytes:
 
 
 @cache
-def _client() -> httpx.Client:
+def _client() -> Any:
+    import httpx
+
     return httpx.Client(follow_redirects=True, timeout=30, transport=httpx.HTTPTransport(retries=2))
 
 
 def _fetch(url: str, into: IO[bytes], max_bytes: int | None) -> None:
+    import httpx
+
     try:
         with _client().stream("GET", url) as response:
             if response.is_error:

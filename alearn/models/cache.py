@@ -1,8 +1,8 @@
 """Embeddings on disk, computed once per item whatever happens to the process that computes them.
 
-A cache is a folder of shards. A shard is a safetensors file with `x` (n, dim) float32 and `keys` (n, 16) uint8, named by
-the SHA-256 of its bytes, written aside and renamed, and never changed. So any number of processes may read and append, a
-kill loses at most the shard that was being written, and a damaged shard shows by its name.
+A cache is a folder of shards. A shard is a safetensors file with `x` (n, dim) float32 and `keys` (n, 16) uint8, named
+by the SHA-256 of its bytes, written aside and renamed, and never changed. So any number of processes may read and
+append, a kill loses at most the shard that was being written, and a damaged shard shows by its name.
 """
 
 from __future__ import annotations

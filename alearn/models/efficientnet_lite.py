@@ -40,7 +40,9 @@ STEM, FEATURES, CLASSES = 32, 1280, 1000
 class ConvNorm(nn.Module):
     """Convolution padded as TensorFlow pads (`SAME`: the odd pixel goes right and below), batch norm, maybe ReLU6."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, act: bool = True):
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, *, groups: int = 1, act: bool = True
+    ):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
         self.bn = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01)

@@ -1,7 +1,7 @@
 """From items to embeddings in the cache: decoding in threads, beside the engine, in batches of bounded memory.
 
-Invariant: an item that cannot be read is reported with its reason and stops nothing; what was computed is kept, whenever
-the process ends; the order of the items changes nothing but rounding.
+Invariant: an item that cannot be read is reported with its reason and stops nothing; what was computed is kept,
+whenever the process ends; the order of the items changes nothing but rounding.
 """
 
 from __future__ import annotations

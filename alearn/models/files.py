@@ -45,6 +45,8 @@ def _put(aside: Path, target: Path) -> None:
         aside.rename(target)
     except OSError:
         if not target.exists():
+            if old.exists():
+                old.rename(target)
             raise
         # Another process was quicker; it wrote the same.
     finally:

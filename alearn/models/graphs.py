@@ -19,7 +19,7 @@ OPSET = 17
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote: the embeddings' length, how items are prepared, which weights, and how much was trained on."""
+    """What an export wrote: the embeddings' length, how items are prepared, a hash of the weights, and their number."""
 
     dim: int
     inputs: Mapping[str, Any]

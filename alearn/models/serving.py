@@ -1,4 +1,4 @@
-"""Predict with an exported model folder, by itself: needs onnxruntime, numpy, and pillow for images or tokenizers for texts.
+"""Predict with an exported model folder, alone: needs numpy, onnxruntime, and pillow (images) or tokenizers (texts).
 
     python predict.py photo.png another.jpg        one line of JSON for each image
     python predict.py "Where is my card?" …        … for each text; `-` reads texts from standard input, one a line
@@ -33,19 +33,19 @@ class Unfit(Exception):  # noqa: N818 - the item is unfit, the program is not
 class Model:
     """A model folder, opened.
 
-    `classes` are the columns of every probability matrix. `read` replaces how an image is read from its path.
+    `classes` are the columns of every probability matrix; `read` is how an image is read from its path.
 
     Raises:
         Unfit: the folder is no model, is incomplete or damaged, or a package is missing.
     """
 
-    def __init__(self, folder: Path | str, read: Callable[[str], Any] | None = None) -> None:
+    def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         self.facts = read_facts(self.folder)
         self.classes: tuple[str, ...] = tuple(self.facts["task"]["classes"])
         self.data: str = self.facts["task"]["data"]
         self._inputs = self.facts["inputs"]
-        self._read = read or (lambda path: read_image(path, self._inputs["size"]))
+        self.read: Callable[[str], Any] = lambda path: read_image(path, self._inputs["size"])
         self._tokenizer = open_tokenizer(self.folder, self._inputs) if self.data == "text" else None
         self._session = open_session(self.folder / "model.onnx")
 
@@ -53,7 +53,7 @@ class Model:
         """What the network takes of one item: a text, or the path of an image. Raises Unfit: it cannot be read."""
         if self._tokenizer is not None:
             return tokens(self._tokenizer, item)
-        return pixels(self._read(item), self._inputs)
+        return pixels(self.read(item), self._inputs)
 
     def proba(self, prepared: Sequence[Prepared]) -> NDArray[np.float32]:
         """The probabilities of prepared items, shape (n, C), float32, each row sums to 1."""
@@ -103,7 +103,9 @@ def open_session(path: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except _onnxruntime_faults() as error:
-        raise Unfit(f"{path} cannot be opened by onnxruntime: {' '.join(str(error).split())}. Export it again.") from error
+        raise Unfit(
+            f"{path} cannot be opened by onnxruntime: {' '.join(str(error).split())}. Export it again."
+        ) from error
 
 
 def _onnxruntime_faults() -> tuple[type[Exception], ...]:
@@ -140,7 +142,7 @@ def pixels(image: Any, inputs: Mapping[str, Any]) -> NDArray[np.uint8]:
     return found.reshape(*side, -1)
 
 
-def feed(data: str, prepared: Sequence[Prepared]) -> dict[str, Prepared]:
+def feed(data: str, prepared: Sequence[Prepared]) -> dict[str, NDArray[Any]]:
     """The arrays that the graph takes: stacked pixels, or token numbers padded to the longest, and which are real."""
     if data == "image":
         return {"pixels": np.stack(prepared)}
@@ -213,7 +215,7 @@ def _line(model: Model, item: str, found: NDArray[np.float32] | str) -> dict[str
 
 
 def main(items: Sequence[str]) -> int:
-    """Print one line of JSON per item; returns the exit code, 1 where an item could not be read, 2 where nothing can."""
+    """Print one line of JSON per item; returns the exit code: 1, an item cannot be read; 2, the model cannot."""
     if not items:
         print(__doc__)
         return 2

@@ -1,7 +1,7 @@
 """The frozen part of a pretrained network, which turns items into embeddings once, on onnxruntime.
 
 Invariant: the fingerprint names everything that an embedding depends on; two trunks with the same fingerprint give the
-same embeddings on any machine, within float32 rounding. Torch is imported only where the exported graph is not there yet.
+same embeddings on any machine, within float32 rounding. Torch is imported only where the exported graph is not there.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class About:
 class Trunk(Protocol):
     """What the loop, the cache and the export need of a trunk.
 
-    `dim` is the length of an embedding; `batch` how many items the engine does best at once; `folder` holds `trunk.onnx`
-    (and `tokenizer.json`).
+    `dim` is the length of an embedding; `batch` how many items the engine does best at once; `folder` holds
+    `trunk.onnx` (and `tokenizer.json`).
     """
 
     name: str

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 class Pretrained:
     """A network and where its weights come from.
 
-    `size` is the side of the square that images are resized to unless a config says otherwise; None for texts, and where
-    only the network itself knows. `identity` names the weights without loading them, and raises ModelError where they
-    are missing. `export` writes `trunk.onnx`, and `tokenizer.json` for texts, into a folder for a size, and tells what
-    it wrote. `parameters` counts the trunk's; 0: told by the export.
+    `size` is the side of the square that images are resized to unless a config says otherwise; None for texts, and
+    where only the network itself knows. `identity` names the weights without loading them, and raises ModelError where
+    they are missing. `export` writes `trunk.onnx`, and `tokenizer.json` for texts, into a folder for a size, and tells
+    what it wrote. `parameters` counts the trunk's; 0: told by the export.
     """
 
     name: str
@@ -118,7 +118,7 @@ ZOO: dict[str, Pretrained] = {
             data="image",
             licence="Apache-2.0",
             source="https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite (ImageNet-1k)",
-            # 224 is what it was trained at; on solar cells 160 was as good and 2.4 times faster (benchmarks/embedding.py).
+            # Trained at 224; on solar cells 160 is as good and more than twice as fast (benchmarks/embedding.py).
             size=160,
             parameters=3_371_008,
             identity=LITE0.identity,
@@ -210,9 +210,4 @@ def _hub_identity(hub: str, version: str, name: str) -> str:
 def _export_hub(hub: str, name: str, folder: Path, size: int | None) -> Exported:
     from alearn.models import networks
 
-    build = {
-        "torchvision": networks.torchvision,
-        "timm": networks.timm,
-        "sentence-transformers": networks.sentence_transformer,
-    }[hub]
-    return networks.export(build(name), folder, size)
+    return networks.export(networks.HUBS[hub](name), folder, size)

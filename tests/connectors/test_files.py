@@ -219,7 +219,9 @@ def test_a_later_line_replaces_by_id_or_by_annotator_and_key(setting: Setting, w
     write({"id": "x", "key": "c", "value": "cat"})
     ledger.pull(platform)
     assert ledger.states["a"] == ()
-    assert (ledger.one("c").id, ledger.one("c").value) == ("x", "cat")
+    write({"key": "c", "value": "dog"})
+    ledger.pull(platform)
+    assert (ledger.one("c").id, ledger.one("c").value) == ("x", "dog")
 
 
 def test_an_annotation_can_be_taken_back_without_an_id(setting: Setting, write: Write) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -12,7 +13,9 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,9 +92,11 @@ def setting(home: Path, known: object = truth, **options: object) -> Setting:
     return Setting("cells", LabelSchema(CLASSES), "text", home, options, seed=1, known=known)  # type: ignore[arg-type]
 
 
-def answers(home: Path, count: int = 60, known: object = truth, **options: object) -> dict[str, tuple[Annotation, ...]]:
+def answers(
+    home: Path, number: int = 60, known: object = truth, **options: object
+) -> dict[str, tuple[Annotation, ...]]:
     """Push, pull until nothing more comes, and tell what was said."""
-    platform, ledger, tasks = simulated.open(setting(home, known, **options)), Ledger(), texts(count)
+    platform, ledger, tasks = simulated.open(setting(home, known, **options)), Ledger(), texts(number)
     platform.prepare()
     platform.push(tasks, entries([task.key for task in tasks]))
     while ledger.pull(platform).states:
@@ -291,9 +296,9 @@ WORKER = """
 
 def test_killed_and_started_again_the_answers_are_the_same(tmp_path: Path) -> None:
     """SIGKILL again and again while answers are written: the same annotations as in a calm run, none doubled."""
-    count, kills = 400, 0
-    for moment in (0.01, 0.03, 0.05, 0.08, 0.12, 0.2, None):
-        command = [sys.executable, "-c", textwrap.dedent(WORKER), str(tmp_path / "killed"), str(count)]
+    number, kills = 400, 0
+    for moment in (0.01, 0.03, 0.06, 0.1, 0.2, None):
+        command = [sys.executable, "-c", textwrap.dedent(WORKER), str(tmp_path / "killed"), str(number)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
             assert child.stdout is not None
             assert child.stdout.readline() == b"ready\n"
@@ -306,4 +311,52 @@ def test_killed_and_started_again_the_answers_are_the_same(tmp_path: Path) -> No
     assert json.loads((tmp_path / "killed" / "cursor.json").read_text())
     options = {"accuracy": 0.7, "annotators": 3, "overlap": 2, "skip_rate": 0.1}
     killed = simulated.open(setting(tmp_path / "killed", per_pull=0, **options)).pull(None)
-    assert {state.key: state.annotations for state in killed.states} == answers(tmp_path / "calm", count, **options)
+    assert {state.key: state.annotations for state in killed.states} == answers(tmp_path / "calm", number, **options)
+
+
+def work_until_killed(home: Path, statement: int) -> bool:
+    """Push and pull in a child that is killed when it begins its n-th SQL statement; False when it came to its end."""
+    child = os.fork()
+    if child == 0:
+        connect_, left = sqlite3.connect, iter(range(statement - 1, -1, -1))
+
+        def deadly(*args: Any, **how: Any) -> sqlite3.Connection:
+            db = connect_(*args, **how)
+            db.set_trace_callback(lambda _: None if next(left, 1) else os.kill(os.getpid(), signal.SIGKILL))
+            return db
+
+        sqlite3.connect = deadly  # type: ignore[assignment]
+        try:
+            pull_to_the_end(home)
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def pull_to_the_end(home: Path) -> dict[str, tuple[Annotation, ...]]:
+    """What a loop does: push, then pull from the cursor it wrote down last."""
+    platform, ledger, tasks = simulated.open(setting(home, per_pull=2, annotators=2, overlap=2)), Ledger(), texts(2)
+    kept = home / "cursor"
+    platform.push(tasks, entries([task.key for task in tasks]))
+    ledger.cursor = kept.read_text() if kept.exists() else None
+    while ledger.pull(platform).states:
+        kept.write_text(ledger.cursor or "")
+    ledger.cursor = None
+    ledger.pull(platform)
+    platform.close()
+    return ledger.states
+
+
+def test_killed_at_any_statement_the_answers_are_the_same(tmp_path: Path) -> None:
+    """Whatever was being written: no answer is lost, none doubled, none changed."""
+    (tmp_path / "calm").mkdir()
+    calm = pull_to_the_end(tmp_path / "calm")
+    assert sum(len(said) for said in calm.values()) == 4
+    for statement in count(1):
+        home = tmp_path / str(statement)
+        home.mkdir()
+        killed = work_until_killed(home, statement)
+        assert pull_to_the_end(home) == calm, f"killed at statement {statement}"
+        if not killed:
+            break
+    assert statement > 30

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+import tracemalloc
 import types
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -352,6 +354,26 @@ def foreign(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     module.NUMBER = 3
     monkeypatch.setitem(sys.modules, "foreign_strategies", module)
     return module
+
+
+@pytest.mark.parametrize("name", ["margin", "k_center", "max_herding", "uncertainty_herding"])
+def test_a_memory_mapped_pool_is_never_copied(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is allocated at the peak stays under a fifth of the embeddings, gaps in the mask or none."""
+    monkeypatch.setattr(geometry, "BLOCK", 1 << 17)
+    monkeypatch.setattr(herding, "CANDIDATES", 256)
+    monkeypatch.setattr(herding, "OTHERS", 256)
+    monkeypatch.setattr(importlib.import_module("alearn.core.strategies.k_center"), "APART", 256)
+    monkeypatch.setattr(importlib.import_module("alearn.core.strategies.k_center"), "SAMPLE", 256)
+    size, dim = 40_000, 256
+    x = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (size, dim))
+    x[:] = np.random.default_rng(0).standard_normal((size, dim), dtype=np.float32)
+    pool = pool_of(size, dim=2, labeled=100)
+    mapped = replace(pool, embeddings=x)
+    tracemalloc.start()
+    select(name, mapped, 50)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < x.nbytes / 5
 
 
 class TestPool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from alearn.core.geometry import NOISE, Floats, Matrix, blocks, nearest, spread, squared_norms, take
 from alearn.core.pool import Pool
 
-APART = 4096
+APART = 2048
 """Items set apart: more of them mean fewer passes over the pool, and more work for each pick."""
 SAMPLE = 16_384
 """Rows from which the mean of the pool is taken."""

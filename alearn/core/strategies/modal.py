@@ -86,7 +86,9 @@ def _select(name: str, pool: Pool, n: int, rng: np.random.Generator) -> NDArray[
     if row.higher_first is None:
         return rows[_ranked(function, pool, proba, n)]
     positions, scores = function(KnownClassifier(proba), np.empty((len(rows), 1)), n_instances=n)
-    return rows[positions[np.argsort(-scores if row.higher_first else scores, kind="stable")]]
+    best_first = np.argsort(-scores if row.higher_first else scores, kind="stable")
+    picks: NDArray[np.intp] = rows[positions[best_first]]
+    return picks
 
 
 def _densest(function: Callable[[Floats], NDArray[np.float64]], pool: Pool, n: int) -> NDArray[np.intp]:
@@ -94,7 +96,8 @@ def _densest(function: Callable[[Floats], NDArray[np.float64]], pool: Pool, n: i
     assert pool.embeddings is not None
     _refuse_above(len(pool.rows), "modal:information_density")
     density = function(take(pool.embeddings, pool.rows))
-    return np.argsort(-density, kind="stable")[:n]
+    densest: NDArray[np.intp] = np.argsort(-density, kind="stable")[:n]
+    return densest
 
 
 def _ranked(function: Callable[..., Any], pool: Pool, proba: Proba, n: int) -> NDArray[np.intp]:

@@ -23,7 +23,7 @@ def open(setting: Setting) -> Platform:
 
 def server() -> Server:
     """The private server of this user."""
-    from alearn_connectors.label_studio.server import PrivateServer
+    from alearn_connectors.label_studio.private import PrivateServer
 
     return PrivateServer()
 
@@ -34,6 +34,6 @@ def robots(setting: Setting, profile: Profile, count: int = 1) -> Robots:
     Raises:
         ConfigError: `platform.options` is wrong.
     """
-    from alearn_connectors.label_studio.robots import crew
+    from alearn_connectors.label_studio.crew import crew
 
     return crew(setting, profile, count)

@@ -64,10 +64,12 @@ class Credential(httpx.Auth):
             if answer.status_code != 401:
                 return
         fresh = yield httpx.Request("POST", self._refresh, json={"refresh": self._token})
+        if fresh.status_code >= 500:
+            raise Unavailable(f"Label Studio cannot renew access now. Got {fresh.status_code}. Look into its log.")
         if fresh.is_success:
             with self._lock:
                 self._access = str(fresh.json()["access"])
-        request.headers["Authorization"] = f"Bearer {self._access}"
+        request.headers["Authorization"] = f"Bearer {self._access or 'none'}"
         yield request
 
 

@@ -20,7 +20,7 @@ from alearn_connectors.label_studio.serving import Served
 
 def private_server() -> Mapping[str, str] | None:
     """What `alearn label-studio status` shows; None when the private server does not run."""
-    from alearn_connectors.label_studio.server import PrivateServer
+    from alearn_connectors.label_studio.private import PrivateServer
 
     return PrivateServer().status()
 

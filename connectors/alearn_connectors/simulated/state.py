@@ -174,6 +174,9 @@ def _connected(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
     try:
+        # A killed process loses nothing; a power cut may lose the newest answers, which are then given again, the same.
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
         db.executescript(_TABLES)
         db.execute("INSERT OR IGNORE INTO meta VALUES ('name', ?)", (secrets.token_hex(4),))
     except sqlite3.Error:

@@ -1,5 +1,6 @@
 """What goes wrong on the way to Label Studio, and which sentence it becomes; against real sockets."""
 
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ SECRET = "5" * 40
 
 @contextmanager
 def server(answer: Callable[[BaseHTTPRequestHandler], tuple[int, str, str]]) -> Iterator[tuple[str, list[str]]]:
-    """An HTTP server that answers each request with (status, content type, body); yields its URL and what it was asked."""
+    """A server that answers each request with (status, content type, body); yields its URL and what it was asked."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -34,7 +35,7 @@ def server(answer: Callable[[BaseHTTPRequestHandler], tuple[int, str, str]]) -> 
             self.end_headers()
             self.wfile.write(body.encode())
 
-        do_GET = do_POST = do_PATCH = do_DELETE = handle_any
+        do_GET = do_POST = handle_any  # noqa: N815 - the library's names
 
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
@@ -62,7 +63,13 @@ FAULT = '{"status_code": %d, "version": "1.23.2", "detail": "%s", "validation_er
         (502, "bad gateway", "text/plain", Unavailable, "Got 502"),
         (429, "{}", "application/json", Unavailable, "Got 429"),
         (400, FAULT % (400, "Validation error"), "application/json", Rejected, "Got 400: why"),
-        (401, '{"detail": "Invalid token."}', "application/json", Refused, "must accept your token. Got: Invalid token"),
+        (
+            401,
+            '{"detail": "Invalid token."}',
+            "application/json",
+            Refused,
+            "must accept your token. Got: Invalid token",
+        ),
         (
             401,
             '{"detail": "legacy token authentication has been disabled for this organization"}',
@@ -77,7 +84,9 @@ FAULT = '{"status_code": %d, "version": "1.23.2", "detail": "%s", "validation_er
         (302, "https://elsewhere/", "text/html", Refused, "redirect to https://elsewhere/"),
     ],
 )
-def test_each_answer_has_its_meaning(status: int, body: str, kind: str, error: type[PlatformError], sentence: str) -> None:
+def test_each_answer_has_its_meaning(
+    status: int, body: str, kind: str, error: type[PlatformError], sentence: str
+) -> None:
     """Try again, or do not; and why, in words."""
     with server(says(status, body, kind)) as (url, _), pytest.raises(error, match=sentence) as caught:
         Client(url, SECRET).get("/x")
@@ -124,7 +133,8 @@ def test_a_failing_post_is_sent_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "sentence"), [('{"release": "1.4.0"}', "must be 1.20 or newer .*Got 1.4.0"), ('{"ok": 1}', "tells no version")]
+    ("body", "sentence"),
+    [('{"release": "1.4.0"}', "must be 1.20 or newer .*Got 1.4.0"), ('{"ok": 1}', "tells no version")],
 )
 def test_an_old_version_and_another_product_are_refused(body: str, sentence: str) -> None:
     """Before anything is made there."""
@@ -139,7 +149,7 @@ def test_a_personal_token_is_exchanged_and_renewed() -> None:
 
     def answer(request: BaseHTTPRequestHandler) -> tuple[int, str, str]:
         if request.path == "/api/token/refresh/":
-            return 200, "application/json", '{"access": "%s"}' % next(issued)
+            return 200, "application/json", json.dumps({"access": next(issued)})
         seen.append(request.headers["Authorization"])
         expired = seen == ["Bearer first", "Bearer first"]
         return (401, "application/json", '{"detail": "expired"}') if expired else (200, "application/json", "{}")

@@ -32,7 +32,12 @@ def stored(config: str) -> list[str]:
 
 
 SIGNS = st.one_of(st.sampled_from("<>&\"',;$#{}[]😀\\ é"), st.characters(exclude_categories=("C", "Z")))
-NAMES = st.text(SIGNS, min_size=1, max_size=12).map(lambda text: " ".join(text.split())).filter(str.isprintable).filter(bool)
+NAMES = (
+    st.text(SIGNS, min_size=1, max_size=12)
+    .map(lambda text: " ".join(text.split()))
+    .filter(str.isprintable)
+    .filter(bool)
+)
 
 
 @st.composite
@@ -74,9 +79,9 @@ class TestLabelConfig:
 
     def test_missing_choices_are_added_and_the_rest_is_kept(self) -> None:
         """A config that somebody edited keeps what they added."""
-        edited = '<View><Header value="Mine"/><Text name="item" value="$text"/><Choices name="label" toName="item"><Choice value="cat"/></Choices></View>'
-        mended = convert.with_choices(edited, "label", ["dog", "$100"])
-        assert stored(mended) == ["cat", "dog", "$100"]
+        edited = convert.label_config(PETS, "text", "Mine")
+        mended = convert.with_choices(edited, "label", ["fox", "$100"])
+        assert stored(mended) == ["cat", "dog", "fox", "$100"]
         assert "Mine" in mended
 
 

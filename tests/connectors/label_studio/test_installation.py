@@ -15,7 +15,7 @@ import pytest
 from alearn.errors import ConfigError, Refused, Unavailable
 from alearn_connectors.label_studio.environment import private_environment
 from alearn_connectors.label_studio.installation import cache, install, installation
-from alearn_connectors.label_studio.server import PrivateServer
+from alearn_connectors.label_studio.private import PrivateServer
 
 STAND_IN = """
 import os, sqlite3, sys

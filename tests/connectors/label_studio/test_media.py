@@ -63,7 +63,9 @@ class TestLocalFiles:
         assert media.shown(Task(KEY, uri=str(png))) == media.shown(Task(KEY, uri=str(png)))
         assert [path.name for path in media.folder.rglob("*") if path.is_file()] == [f"{KEY}.png"]
 
-    def test_where_links_do_not_work_it_is_copied(self, tmp_path: Path, png: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_where_links_do_not_work_it_is_copied(
+        self, tmp_path: Path, png: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Another disk, or a file system without links."""
 
         def no_links(*_: object) -> None:

@@ -18,9 +18,9 @@ from alearn.errors import Refused
 from alearn.platform import Queue, QueueEntry, Setting, Task, connect, robots
 from alearn_connectors.label_studio.accounts import Seat, accounts, seats
 from alearn_connectors.label_studio.convert import Offer
+from alearn_connectors.label_studio.crew import RobotAnnotators
+from alearn_connectors.label_studio.private import PrivateServer
 from alearn_connectors.label_studio.robot import result
-from alearn_connectors.label_studio.robots import RobotAnnotators
-from alearn_connectors.label_studio.server import PrivateServer
 
 CLASSES = ("cat", "dog", "bird")
 CONFIG = """<View><Text name="item" value="$text"/><Choices name="answer" toName="item" choice="single">

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pkgutil
 import signal
 import socket
 import stat
@@ -17,10 +18,12 @@ import httpx
 import psutil
 import pytest
 
+from alearn.platform import server
+from alearn_connectors import label_studio
 from alearn_connectors.label_studio.home import Home
 from alearn_connectors.label_studio.installation import DATABASE
+from alearn_connectors.label_studio.private import PrivateServer, free_port
 from alearn_connectors.label_studio.process import Process, born
-from alearn_connectors.label_studio.server import PrivateServer, free_port
 
 pytestmark = pytest.mark.label_studio
 
@@ -51,7 +54,7 @@ def fresh(tmp_path: Path) -> Iterator[PrivateServer]:
 
 
 def start_elsewhere(server: PrivateServer) -> subprocess.Popen[bytes]:
-    code = "import sys; from pathlib import Path; from alearn_connectors.label_studio.server import PrivateServer\n"
+    code = "import sys; from pathlib import Path; from alearn_connectors.label_studio.private import PrivateServer\n"
     code += "PrivateServer(Path(sys.argv[1])).up(print)"
     return subprocess.Popen([sys.executable, "-c", code, server.home.folder])
 
@@ -62,8 +65,8 @@ def running(server: PrivateServer) -> Mapping[str, str]:
     return state
 
 
-def client(server: PrivateServer, *, token: bool = True) -> httpx.Client:
-    state = running(server)
+def client(up: PrivateServer, *, token: bool = True) -> httpx.Client:
+    state = running(up)
     headers = {"Authorization": f"Token {Path(state['token_file']).read_text()}"} if token else {}
     return httpx.Client(base_url=state["url"], headers=headers, trust_env=False, timeout=30)
 
@@ -73,6 +76,13 @@ def soon(met: Callable[[], bool], seconds: float = 30) -> None:
     while not met():
         assert time.monotonic() < deadline, "it did not come true"
         time.sleep(0.02)
+
+
+def test_it_is_what_the_connector_offers() -> None:
+    """Through the one door; a submodule with the name of what the connector offers would hide it once imported."""
+    assert isinstance(server("label-studio"), PrivateServer)
+    modules = {module.name for module in pkgutil.iter_modules(label_studio.__path__)}
+    assert not modules & {"open", "server", "robots"}
 
 
 def test_up_twice_is_one_server(up: PrivateServer) -> None:

@@ -1,0 +1,141 @@
+"""Embedding many items: decoding beside the engine, resuming after a kill, going on over bad items."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alearn.core.keys import content_key
+from alearn.models import EmbeddingCache, Trunk, embed_items
+from alearn.models.embeddings import SHARD_ROWS
+from alearn.models.trunk import OnnxTrunk
+
+Entries = list[tuple[str, str | None, str | None]]
+
+
+def _images(folder: Path, count: int, side: int = 24) -> Entries:
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(0)
+    found: Entries = []
+    for at in range(count):
+        path = folder / f"{at}.png"
+        Image.fromarray(rng.integers(0, 256, (side, side), dtype=np.uint8)).save(path, compress_level=0)
+        found.append((content_key(path.read_bytes()), str(path), None))
+    return found
+
+
+class Counting(OnnxTrunk):
+    """A real trunk that remembers how many items it embedded, and in which batches."""
+
+    def __init__(self, trunk: Trunk) -> None:
+        super().__init__(trunk.folder, trunk.about)
+        self.batches: list[list[int]] = []
+
+    def embed(self, batch: Sequence[np.ndarray]) -> np.ndarray:  # type: ignore[override,type-arg]
+        self.batches.append([len(one) for one in batch])
+        return super().embed(batch)
+
+
+def test_every_item_is_embedded_once_and_progress_is_told(pixels: Trunk, tmp_path: Path) -> None:
+    """Whatever the order, doubled items included; a second call has nothing to do."""
+    items = _images(tmp_path / "images", 700)
+    cache = EmbeddingCache(tmp_path / "cache", pixels.dim)
+    told: list[tuple[int, int]] = []
+    trunk = Counting(pixels)
+    assert embed_items(trunk, cache, items[:600] + items[::-1], report=lambda *at: told.append(at)) == {}
+    assert sum(map(len, trunk.batches)) == 700
+    assert told[-1] == (1300, 1300)
+    assert told == sorted(told)
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+    wanted = np.stack([np.asarray(Image.open(str(uri)).resize((16, 16), 2)).ravel() / 255 for _, uri, _ in items[:9]])
+    assert cache.rows([key for key, _, _ in items[:9]]) == pytest.approx(wanted, abs=1e-6)
+    told.clear()
+    assert embed_items(trunk, cache, items, report=lambda *at: told.append(at)) == {}
+    assert told == [(700, 700)]
+    assert sum(map(len, trunk.batches)) == 700
+
+
+def test_unreadable_items_are_returned_with_their_reasons(pixels: Trunk, tmp_path: Path) -> None:
+    """And the others are embedded."""
+    items = _images(tmp_path / "images", 40)
+    Path(str(items[3][1])).write_bytes(b"no image")
+    Path(str(items[4][1])).unlink()
+    Path(str(items[5][1])).write_bytes(Path(str(items[6][1])).read_bytes()[:200])
+    items.append(("0" * 32, None, None))
+    cache = EmbeddingCache(tmp_path / "cache", pixels.dim)
+    bad = embed_items(pixels, cache, items)
+    assert set(bad) == {items[at][0] for at in (3, 4, 5, 40)}
+    assert "known format" in bad[items[3][0]]
+    assert "neither" in bad["0" * 32]
+    assert cache.missing([key for key, _, _ in items]) == [items[at][0] for at in (3, 4, 5, 40)]
+
+
+def test_all_unreadable_is_no_error(pixels: Trunk, tmp_path: Path) -> None:
+    """The loop quarantines them."""
+    cache = EmbeddingCache(tmp_path / "cache", pixels.dim)
+    assert set(embed_items(pixels, cache, [("a" * 32, "/no/such.png", None)])) == {"a" * 32}
+    assert embed_items(pixels, cache, []) == {}
+
+
+def test_texts_are_batched_by_length(minilm: Trunk, tmp_path: Path) -> None:
+    """A batch is as slow as its longest text; the embeddings are those of the texts all the same."""
+    rng = np.random.default_rng(0)
+    texts = ["word " * int(length) for length in rng.integers(1, 30, 200)]
+    texts = [f"{text}{at}" for at, text in enumerate(texts)]
+    items: Entries = [(content_key(text.encode()), None, text) for text in texts]
+    cache, trunk = EmbeddingCache(tmp_path, minilm.dim), Counting(minilm)
+    assert embed_items(trunk, cache, items) == {}
+    assert len(trunk.batches) == 4
+    assert [length for batch in trunk.batches for length in batch] == sorted(
+        length for batch in trunk.batches for length in batch
+    )
+    found = cache.rows([items[at][0] for at in (0, 199)])
+    assert found == pytest.approx(minilm.embed([minilm.prepare(texts[at]) for at in (0, 199)]), abs=1e-5)
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from alearn.core.keys import content_key
+from alearn.models import EmbeddingCache, embed_items, load_trunk
+
+images, folder, trunks = map(Path, sys.argv[1:])
+trunk = load_trunk("pixels", "image", folder=trunks)
+items = [(content_key(path.read_bytes()), str(path), None) for path in sorted(images.iterdir())]
+embed_items(trunk, EmbeddingCache(folder, trunk.dim), items, report=lambda done, total: time.sleep(0.01))
+"""
+
+
+def test_a_killed_run_is_resumed_where_it_was(pixels: Trunk, trunks: Path, tmp_path: Path) -> None:
+    """SIGKILL in the middle: whole shards are kept, the rest is computed, and nothing is computed twice."""
+    count = 4 * SHARD_ROWS
+    items = _images(tmp_path / "images", count)
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    arguments = [str(tmp_path / "images"), str(folder), str(trunks)]
+    process = subprocess.Popen([sys.executable, "-c", SLOW, *arguments])
+    deadline = time.monotonic() + 60
+    while not any(path.suffix == ".safetensors" for path in folder.iterdir()):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    cache, trunk = EmbeddingCache(folder, pixels.dim), Counting(pixels)
+    kept = count - len(cache.missing([key for key, _, _ in items]))
+    assert SHARD_ROWS <= kept < count
+    assert embed_items(trunk, cache, items) == {}
+    assert sum(map(len, trunk.batches)) == count - kept
+    whole = EmbeddingCache(tmp_path / "whole", pixels.dim)
+    embed_items(pixels, whole, items)
+    keys = [key for key, _, _ in items]
+    assert np.array_equal(cache.rows(keys), whole.rows(keys))
