@@ -12,6 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast examples are made says something of the machine, not of the code.
+settings.register_profile("alearn", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("alearn")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ Invariant: a memory-mapped matrix is read in blocks of increasing rows, as float
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ Matrix = NDArray[np.floating[Any]]
 
 BLOCK = 1 << 23
 """Numbers in a block: 32 MiB of float32."""
+TILE = (4096, 1024)
+"""Rows and centers whose products are held at once: 16 MiB of float32."""
 NOISE = 4e-6
 """Squared distances below this share of the squared norm are rounding: the points are taken for the same."""
 
@@ -79,12 +82,11 @@ def nearest(x: Floats, centers: Floats) -> Floats:
     rounding comes out as 0.
     """
     own, found = squared_norms(x), np.full(len(x), np.inf, np.float32)
-    for start in range(0, len(centers), 1024):
-        some = centers[start : start + 1024]
-        products = x @ some.T
-        products *= -2
-        products += squared_norms(some)
-        np.minimum(found, products.min(axis=1), out=found)
+    norms, doubled = squared_norms(centers), -2 * centers
+    for i, j in product(range(0, len(x), TILE[0]), range(0, len(centers), TILE[1])):
+        tile = x[i : i + TILE[0]] @ doubled[j : j + TILE[1]].T
+        tile += norms[j : j + TILE[1]]
+        found[i : i + TILE[0]] = np.minimum(found[i : i + TILE[0]], tile.min(axis=1))
     found += own
     found[found < NOISE * own] = 0
     return found

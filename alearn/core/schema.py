@@ -16,6 +16,9 @@ from alearn.errors import ConfigError
 TaskType = Literal["classification"]
 """The kinds of labeling. Others join as their head, loss, decoding, uncertainty and metric are written."""
 
+JOINER = "\u200d"
+"""Joins emoji into one; the only character without a shape of its own that a class name may hold."""
+
 DataKind = Literal["image", "text"]
 """What an item is made of."""
 
@@ -36,7 +39,7 @@ class LabelSchema:
             raise ConfigError(f"`task.classes` needs at least 2 names. Got {len(self.classes)}. Add the missing ones.")
         seen: set[str] = set()
         for name in self.classes:
-            if not name or name != " ".join(name.split()) or not name.isprintable():
+            if not name or name != " ".join(name.split()) or not name.replace(JOINER, "").isprintable():
                 raise ConfigError(
                     f"`task.classes` may hold printable names without leading, trailing or doubled spaces. Got {name!r}. "
                     "Rename it."

@@ -60,8 +60,10 @@ class Head:
         """A safetensors file."""
         from safetensors.numpy import save
 
-        facts = {"strength": repr(self.strength), "temperature": repr(self.temperature)}
-        return bytes(save({"bias": self.bias, "weights": np.ascontiguousarray(self.weights)}, metadata=facts))
+        facts = json.dumps({"strength": self.strength, "temperature": self.temperature})
+        # One entry: safetensors writes several in any order, and the same head must give the same bytes.
+        metadata = {"head": facts}
+        return bytes(save({"bias": self.bias, "weights": np.ascontiguousarray(self.weights)}, metadata=metadata))
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Head:
@@ -72,8 +74,8 @@ class Head:
         try:
             arrays = load(content)
             length = int.from_bytes(content[:8], "little")
-            facts = json.loads(content[8 : 8 + length])["__metadata__"]
-            return cls(arrays["weights"], arrays["bias"], float(facts["strength"]), float(facts["temperature"]))
+            facts = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["head"])
+            return cls(arrays["weights"], arrays["bias"], facts["strength"], facts["temperature"])
         except (SafetensorError, ValueError, KeyError) as error:
             raise ModelError(
                 f"A head must be a safetensors file of alearn. Got one that is damaged: {error!r}."
@@ -173,7 +175,7 @@ def _compact(z: NDArray[np.float32]) -> tuple[NDArray[np.float32], Floats | None
 
     The solution lies in that span, and an L2 penalty does not see a rotation, so nothing changes but the time it takes.
     """
-    if len(z) >= z.shape[1]:
+    if len(z) >= z.shape[1] or not z.any():
         return z, None
     wide = z.astype(np.float64)
     values, vectors = np.linalg.eigh(wide @ wide.T)

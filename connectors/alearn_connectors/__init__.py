@@ -1,0 +1,1 @@
+"""Connectors that come with alearn, each behind the door of `alearn.platform`."""

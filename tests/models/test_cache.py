@@ -128,7 +128,7 @@ def test_keys_that_share_their_first_half_are_told_apart(tmp_path: Path) -> None
 
 def test_embeddings_of_another_length_are_refused(filled: EmbeddingCache, tmp_path: Path) -> None:
     """They were made by another trunk."""
-    with pytest.raises(ModelError, match="must hold embeddings of 8 numbers. It holds 7"):
+    with pytest.raises(ModelError, match=r"must hold embeddings of 8 numbers\. It holds 7"):
         EmbeddingCache(tmp_path, 8)
     with pytest.raises(ValueError, match="shape"):
         filled.append(_keys(0, 2), _x(0, 3))

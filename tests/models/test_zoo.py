@@ -76,7 +76,9 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_weights_that_cannot_be_downloaded_are_answered_with_what_to_do(hub: Path, tmp_path: Path) -> None:
     """Where to put the file by hand, or what else to use."""
-    with pytest.raises(ModelError, match=r"copy https://download\.pytorch\.org/\S+ to .*checkpoints.*model\.name: auto"):
+    with pytest.raises(
+        ModelError, match=r"copy https://download\.pytorch\.org/\S+ to .*checkpoints.*model\.name: auto"
+    ):
         load_trunk("torchvision:resnet18", "image", folder=tmp_path)
     assert not any(path.name.startswith("torchvision") for path in tmp_path.iterdir())
 
@@ -107,7 +109,7 @@ def test_a_torchvision_network_is_cut_before_its_classifier_and_normalised_as_it
 
 def test_an_unknown_torchvision_network_is_refused(tmp_path: Path) -> None:
     """By its name."""
-    with pytest.raises(ModelError, match="must name a classifier of torchvision. Got 'no_such'"):
+    with pytest.raises(ModelError, match=r"must name a classifier of torchvision\. Got 'no_such'"):
         load_trunk("torchvision:no_such", "image", folder=tmp_path)
 
 

@@ -22,7 +22,7 @@ from alearn.errors import Refused, Unavailable
 OLDEST, TESTED = (1, 20), "1.23.2"
 """The oldest Label Studio that is tried, and the one that alearn is tested with."""
 
-PATIENCE = httpx.Timeout(60.0, connect=10.0)
+PATIENCE = httpx.Timeout(120.0, connect=10.0)
 BULK_PATIENCE = httpx.Timeout(900.0, connect=10.0)
 """For imports and deletions, which take minutes on a busy server."""
 
@@ -79,10 +79,10 @@ class Client:
     `whose` says where the token came from, for messages.
     """
 
-    def __init__(self, url: str, token: str, whose: str = "your token") -> None:
+    def __init__(self, url: str, token: str | Credential, whose: str = "your token") -> None:
         self.url = url
         self._whose = whose
-        self.credential = Credential(token, url)
+        self.credential = token if isinstance(token, Credential) else Credential(token, url)
         self._http = httpx.Client(
             base_url=url,
             auth=self.credential,
@@ -93,6 +93,10 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self.url!r})"
+
+    def twin(self) -> Client:
+        """A client of its own for another thread, with the same credential."""
+        return Client(self.url, self.credential, self._whose)
 
     def close(self) -> None:
         """Close the connections."""

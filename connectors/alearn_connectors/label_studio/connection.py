@@ -176,6 +176,8 @@ class LabelStudio:
             raise
 
     def _disconnect(self) -> None:
+        if self._opened is not None:
+            self._opened.ordering.abandon()
         self._opened = None
         if self._client is not None:
             self._client.close()

@@ -19,11 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alearn.errors import ConfigError, Unavailable
+from alearn.places import cache_folder
 from alearn_connectors.label_studio.environment import private_environment
 from alearn_connectors.label_studio.process import last_lines, locked
 
 VERSION = "1.23.2"
 """The release that alearn is tested with; `ALEARN_LABEL_STUDIO_VERSION` asks for another."""
+
+NAME = "label-studio"
+"""Its folder inside alearn's."""
 
 DATABASE = "label_studio.sqlite3"
 """How Label Studio calls its database inside its data folder."""
@@ -68,19 +72,6 @@ class Installation:
         return self.marker.exists() and self.python.exists()
 
 
-def cache() -> Path:
-    """The folder of the user's cache where alearn keeps Label Studio; `ALEARN_CACHE` replaces alearn's own folder."""
-    if given := os.environ.get("ALEARN_CACHE"):
-        return Path(given).expanduser().absolute() / "label-studio"
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "alearn" / "label-studio"
-
-
 def make_folder(folder: Path) -> Path:
     """The folder, existing and readable by its owner alone; ConfigError when it cannot be made."""
     try:
@@ -98,7 +89,7 @@ def installation(root: Path | None = None) -> Installation:
     """Where Label Studio is, or would be, installed; it may not be there yet."""
     version = os.environ.get("ALEARN_LABEL_STUDIO_VERSION") or VERSION
     name = f"env-{version}-py{sys.version_info.major}.{sys.version_info.minor}"
-    return Installation(version, (root or cache()) / name)
+    return Installation(version, (root or cache_folder() / NAME) / name)
 
 
 def install(progress: Callable[[str], None], root: Path | None = None) -> Installation:

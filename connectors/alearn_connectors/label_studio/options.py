@@ -34,9 +34,8 @@ class Options:
     suggestions: whether annotators see the model's suggestion. The order holds either way.
     overlap: annotators per item, in [1, 100].
     skip: whether there is a skip button.
-    images: how pictures reach the browser. `local-files`: Label Studio serves them from `media_root`, which it must
-    see;
-        `http`: alearn serves them while it runs; `auto`: `local-files` where a media root is known.
+    images: how pictures reach the browser. `local-files`: Label Studio serves them from `media_root`, which it sees.
+        `http`: alearn serves them while it runs. `auto`: `local-files` where a media root is known.
     media_root: Label Studio's LOCAL_FILES_DOCUMENT_ROOT as this machine sees it; None: the private server's.
     media_root_there: the same folder as Label Studio sees it (a container's mount); None: the same path.
     http_host, http_port: where the picture server of `images: http` listens.

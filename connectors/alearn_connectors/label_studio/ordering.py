@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,7 +54,7 @@ class Ordering:
         if not queue.version or not entries:
             return project
         self.settle()
-        shown = self._clean(project, queue.version)
+        shown = self._clean(project, queue.version, entries)
         self._write(project, queue.version, entries, shown)
         current = change(
             self._client,
@@ -93,17 +94,21 @@ class Ordering:
         """The entries whose tasks are there; one that people deleted has no place."""
         return [entry for entry in queue.entries if entry.key in self._index]
 
-    def _clean(self, project: Project, version: str) -> Shown:
-        """What is known to be there of the version; what may be there of it, and is not known, is deleted."""
+    def _clean(self, project: Project, version: str, entries: Sequence[QueueEntry]) -> Shown:
+        """What is there of the version for certain; what may be there of it, and is not known, is deleted."""
         shown = self._read()
         if shown.version == version and shown.whole:
-            return shown
+            known = sum(entry.key in shown.keys for entry in entries)
+            if self._count(project, version) >= known:  # else people have deleted some
+                return shown
         old = shown.old | ({shown.version} - {""})
-        if not shown.version or version in old:  # nothing is known, or a try of it was cut short
-            there = self._client.get(f"/api/projects/{project.id}/model-versions/")
-            if version in there:
-                delete_version(self._client, project.id, version)
+        if (not shown.version or version in old) and self._count(project, version):
+            delete_version(self._client, project.id, version)  # nothing is known of it, or a try was cut short
         return Shown(version, set(), whole=False, old=old - {version})
+
+    def _count(self, project: Project, version: str) -> int:
+        """How many predictions the project holds of a version."""
+        return int(self._client.get(f"/api/projects/{project.id}/model-versions/").get(version, 0))
 
     def _write(self, project: Project, version: str, entries: Sequence[QueueEntry], shown: Shown) -> None:
         """Write the predictions that are not there yet, and see that they all are."""
@@ -137,9 +142,14 @@ class Ordering:
             )
         return {entry.key for entry in entries}
 
+    def abandon(self) -> None:
+        """Let the background end what it is doing, and begin nothing more."""
+        if self._sweeper is not None:
+            self._sweeper.stopped.set()
+
     def _sweep(self, project: Project, shown: Shown) -> None:
         if shown.old:
-            self._sweeper = Sweeper(self._client, project.id, sorted(shown.old))
+            self._sweeper = Sweeper(self._client.twin(), project.id, sorted(shown.old))
             self._sweeper.start()
 
     def _read(self) -> Shown:
@@ -172,15 +182,16 @@ class Sweeper(threading.Thread):
         self._project = project
         self._versions = versions
         self.deleted: set[str] = set()
+        self.stopped = threading.Event()
 
     def run(self) -> None:
         """Delete one version after the other."""
-        for version in self._versions:
-            try:
+        with suppress(PlatformError), closing(self._client):
+            for version in self._versions:
+                if self.stopped.is_set():
+                    return
                 delete_version(self._client, self._project, version)
-            except PlatformError:
-                return
-            self.deleted.add(version)
+                self.deleted.add(version)
 
 
 def delete_version(client: Client, project: int, version: str) -> None:

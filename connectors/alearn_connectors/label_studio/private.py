@@ -18,8 +18,9 @@ from pathlib import Path
 import httpx
 
 from alearn.errors import PlatformError, Refused, Unavailable
+from alearn.places import data_folder
 from alearn_connectors.label_studio.home import Home
-from alearn_connectors.label_studio.installation import Installation, cache, install, make_folder
+from alearn_connectors.label_studio.installation import NAME, Installation, install, make_folder
 from alearn_connectors.label_studio.process import UNKNOWN, Process, born, detach, last_lines, locked
 
 PORT = 8080
@@ -39,11 +40,12 @@ class _PortTaken(Exception):  # noqa: N818 - internal: another port is tried
 class PrivateServer:
     """Installs, starts, finds and stops one Label Studio (see `alearn.platform.Server`).
 
-    `home` is where its data lives; by default `server` in the user's cache, beside the installation.
+    `home` is where its data lives; by default in the user's data folder, because people's
+    annotations are in it; the installation is in the user's cache.
     """
 
     def __init__(self, home: Path | None = None) -> None:
-        self.home = Home((home or cache() / "server").absolute())
+        self.home = Home((home or data_folder() / NAME).absolute())
         self._child: subprocess.Popen[bytes] | None = None  # kept, so that the system can bury it when it ends
 
     def up(self, progress: Callable[[str], None]) -> Mapping[str, str]:

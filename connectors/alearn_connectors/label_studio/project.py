@@ -39,6 +39,7 @@ class Project:
     offer: convert.Offer | None
     sampling: str
     model_version: str
+    suggestions: bool
     annotations: int
 
     @property
@@ -62,6 +63,7 @@ def project_of(raw: Mapping[str, Any]) -> Project:
         offer=convert.offer(raw.get("parsed_label_config") or {}),
         sampling=str(raw.get("sampling") or ""),
         model_version=str(raw.get("model_version") or ""),
+        suggestions=bool(raw.get("show_collab_predictions")),
         annotations=int(raw.get("total_annotations_number") or 0) + int(raw.get("skipped_annotations_number") or 0),
     )
 
@@ -99,7 +101,9 @@ def find_number(http: httpx.Client, setting: Setting) -> int | None:
     def ask(page: int) -> Mapping[str, Any]:
         answer = http.get("/api/projects/", params=_search(title, page))
         if not answer.is_success:
-            raise Unavailable(f"Label Studio answered /api/projects/ with {answer.status_code}. Wait, or look into its log.")
+            raise Unavailable(
+                f"Label Studio answered /api/projects/ with {answer.status_code}. Wait, or look into its log."
+            )
         found: Mapping[str, Any] = answer.json()
         return found
 
@@ -184,16 +188,19 @@ def adopt(client: Client, project: Project, setting: Setting, options: Options) 
     Raises:
         Refused: it asks something else, and has answers that would be lost.
     """
-    settings = wanted_settings(options) | _shown_suggestions(project, options)
+    settings = wanted_settings(options)
+    if project.suggestions != options.suggestions:  # resets the order, unless the same request sets it
+        settings |= {"show_collab_predictions": options.suggestions, "model_version": _served(client, project)}
     config = _mended(project, setting, options)
     if config is not None:
         settings["label_config"] = config
     return change(client, project, settings)
 
 
-def _shown_suggestions(project: Project, options: Options) -> dict[str, Any]:
-    """Changing whether suggestions show resets the model version, unless the same request sets it."""
-    return {"show_collab_predictions": options.suggestions, "model_version": project.model_version}
+def _served(client: Client, project: Project) -> str:
+    """The version that is served, if it still has predictions: a version without them is not accepted."""
+    there = client.get(f"/api/projects/{project.id}/model-versions/")
+    return project.model_version if project.model_version in there else ""
 
 
 def _mended(project: Project, setting: Setting, options: Options) -> str | None:

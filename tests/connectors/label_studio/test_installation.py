@@ -5,7 +5,6 @@ A stand-in package called label-studio, installed by the real tools from a folde
 
 import json
 import sqlite3
-import sys
 import threading
 import zipfile
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 
 from alearn.errors import ConfigError, Refused, Unavailable
 from alearn_connectors.label_studio.environment import private_environment
-from alearn_connectors.label_studio.installation import cache, install, installation
+from alearn_connectors.label_studio.installation import install, installation
 from alearn_connectors.label_studio.private import PrivateServer
 
 STAND_IN = """
@@ -119,18 +118,6 @@ def test_a_folder_that_cannot_be_written_is_a_config_error(root: Path) -> None:
     (root / "file").write_text("")
     with pytest.raises(ConfigError, match="ALEARN_CACHE"):
         PrivateServer(root / "file" / "home").up(print)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="each system has its own cache folder")
-def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ALEARN_CACHE, then XDG_CACHE_HOME, then ~/.cache."""
-    monkeypatch.delenv("ALEARN_CACHE", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert cache() == Path.home() / ".cache/alearn/label-studio"
-    monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
-    assert cache() == Path("/elsewhere/alearn/label-studio")
-    monkeypatch.setenv("ALEARN_CACHE", "/mine")
-    assert cache() == Path("/mine/label-studio")
 
 
 def test_label_studio_does_not_see_our_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,141 @@
+"""A loop on the shared Label Studio, for the tests of the connector.
+
+Projects are never deleted here: that breaks the signals of a server that others use.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from alearn.core.schema import LabelSchema
+from alearn.platform import Annotation, Queue, QueueEntry, Setting, Task
+from alearn_connectors import label_studio as connector
+from alearn_connectors.label_studio.connection import LabelStudio
+
+CLASSES = ("cat", 'd<o>g & "co", 😀', "$100")
+
+
+class Loop:
+    """A loop with a project of its own, and hands to do in it what annotators and passers-by do."""
+
+    classes = CLASSES
+
+    def __init__(self, server: Any, folder: Path, data: Any = "text", **options: Any) -> None:
+        self.server = server
+        self.http: httpx.Client = server.client
+        (folder / "token").write_text(server.token)
+        given = {"url": server.url, "token_file": str(folder / "token"), **options}
+        self.setting = Setting(f"t-{secrets.token_hex(6)}", LabelSchema(CLASSES), data, folder / "home", given)
+        self.platform = self.open()
+
+    def open(self) -> LabelStudio:
+        """The platform as a new process would open it."""
+        platform = connector.open(self.setting)
+        assert isinstance(platform, LabelStudio)
+        return platform
+
+    @property
+    def project(self) -> int:
+        return int(self.platform.links()["project"].split("/")[4])
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        return self.get(f"/api/projects/{self.project}/")
+
+    def get(self, path: str, **params: Any) -> Any:
+        return self.http.get(path, params=params).raise_for_status().json()
+
+    def post(self, path: str, body: Any, **params: Any) -> Any:
+        answer = self.http.post(path, json=body, params=params).raise_for_status()
+        return answer.json() if answer.content else None
+
+    def patch(self, **settings: Any) -> Any:
+        return self.http.patch(f"/api/projects/{self.project}/", json=settings).raise_for_status().json()
+
+    def tasks(self) -> dict[str, int]:
+        """{key: task id}; fails when a key has two tasks."""
+        found = self.get("/api/tasks", project=self.project, page_size=5000)["tasks"]
+        keys = [task["data"].get("alearn_id") for task in found]
+        assert len(set(keys)) == len(keys), "a task is doubled"
+        return {key: task["id"] for key, task in zip(keys, found, strict=True)}
+
+    def next(self, client: httpx.Client | None = None) -> Any:
+        """The task that an annotator is given; None when there is none."""
+        answer = (client or self.http).get(f"/api/projects/{self.project}/next")
+        return None if answer.status_code == 404 else answer.raise_for_status().json()
+
+    def answer(self, task: int, *names: str, **more: Any) -> int:
+        """Submit an annotation; returns its id."""
+        item = {"from_name": "label", "to_name": "item", "type": "choices", "value": {"choices": list(names)}}
+        body = {"result": [item] if names else [], "lead_time": 1.5, **more}
+        return int(self.post(f"/api/tasks/{task}/annotations/", body)["id"])
+
+    def served(self) -> list[str]:
+        """All keys in the order in which one annotator is given them, who answers each."""
+        keys = []
+        while (task := self.next()) is not None:
+            keys.append(task["data"]["alearn_id"])
+            self.answer(task["id"], "cat")
+        return keys
+
+    def versions(self) -> dict[str, int]:
+        return dict(self.get(f"/api/projects/{self.project}/model-versions/"))
+
+    def action(self, name: str, tasks: Sequence[int]) -> None:
+        """An action of the data manager on some tasks."""
+        self.post(
+            "/api/dm/actions", {"selectedItems": {"all": False, "included": list(tasks)}}, id=name, project=self.project
+        )
+
+    def pulled(self, cursor: str | None = None) -> dict[str, tuple[Annotation, ...]]:
+        return {state.key: state.annotations for state in self.platform.pull(cursor).states}
+
+    @staticmethod
+    def keys_of(count: int) -> list[str]:
+        return [secrets.token_hex(16) for _ in range(count)]
+
+    @staticmethod
+    def tasks_of(keys: Sequence[str]) -> list[Task]:
+        return [Task(key, text=f"the text of {key}") for key in keys]
+
+    @staticmethod
+    def queue_of(keys: Sequence[str], version: str = "q1", label: str | None = None) -> Queue:
+        """A queue that asks for the keys in this order."""
+        entries = (QueueEntry(key, at / len(keys), label, 0.5 if label else None) for at, key in enumerate(keys))
+        return Queue(version, tuple(entries))
+
+
+@pytest.fixture
+def make(label_studio: Any, tmp_path: Path) -> Iterator[Callable[..., Loop]]:
+    """Makes loops, prepared and empty."""
+    made: list[Loop] = []
+
+    def make_one(*, prepare: bool = True, **options: Any) -> Loop:
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        loop = Loop(label_studio, folder, **options)
+        made.append(loop)
+        if prepare:
+            loop.platform.prepare()
+        return loop
+
+    yield make_one
+    for loop in made:
+        loop.platform.close()
+
+
+@pytest.fixture
+def loop(make: Callable[..., Loop]) -> Loop:
+    return make()
+
+
+@pytest.fixture
+def filled(loop: Loop) -> tuple[Loop, list[str]]:
+    """A loop with six tasks in its queue."""
+    keys = loop.keys_of(6)
+    loop.platform.push(loop.tasks_of(keys), loop.queue_of(keys))
+    return loop, keys
