@@ -62,9 +62,10 @@ def plan(now: Snapshot) -> Step:  # noqa: PLR0911 - a line per rule is the point
         return Step.DECIDE
     if now.round and now.stopped:
         return Step.DONE
-    if now.changed >= now.batch or (now.changed and not now.open):
+    more = min(now.selectable, now.affordable) > 0
+    if now.changed >= now.batch or (now.changed and not now.open and (2 * now.changed >= now.batch or not more)):
         return Step.TRAIN
-    if now.open <= now.low and min(now.selectable, now.affordable) > 0:
+    if now.open <= now.low and more:
         return Step.SELECT
     if now.open and now.queue_stale:
         return Step.SELECT

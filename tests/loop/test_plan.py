@@ -70,8 +70,14 @@ def test_a_full_queue_is_only_reordered() -> None:
     assert after(**full) is Step.WAIT
 
 
+def test_an_empty_queue_does_not_train_on_next_to_nothing() -> None:
+    """With nothing open, half a batch of labels is worth a version; with less, more is asked first."""
+    assert after(changed=5) is Step.TRAIN
+    assert after(changed=4) is Step.SELECT
+
+
 def test_the_last_labels_are_used() -> None:
-    """When nothing is open, fewer labels than a batch are trained on as well."""
+    """When nothing is open and nothing can be asked, the few labels that are left are trained on as well."""
     assert after(changed=3, selectable=0) is Step.TRAIN
     assert after(selectable=0) is Step.DONE
     assert after(affordable=0) is Step.DONE

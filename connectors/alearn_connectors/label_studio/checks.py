@@ -14,7 +14,7 @@ from alearn_connectors.label_studio import place, project
 from alearn_connectors.label_studio.client import OLDEST, TESTED, Client
 from alearn_connectors.label_studio.notes import Notes
 from alearn_connectors.label_studio.options import Options
-from alearn_connectors.label_studio.ordering import Ordering
+from alearn_connectors.label_studio.versions import Versions
 
 
 def release(client: Client) -> str:
@@ -105,7 +105,7 @@ def _project(
     where = f"Project {found.title!r} ({found.id})"
     faults = list(project.drift(found, setting))
     yield Finding(f"{where} asks what the loop asks", ok=not faults, advice=" ".join(faults))
-    version = Ordering.version_noted(notes.of(found.scope))
+    version = Versions.read(notes.of(found.scope)).current
     if not version:
         return
     counts = client.get(f"/api/projects/{found.id}/model-versions/")

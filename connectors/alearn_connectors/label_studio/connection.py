@@ -6,7 +6,8 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,9 +24,10 @@ from alearn_connectors.label_studio.ordering import Ordering
 from alearn_connectors.label_studio.project import Project
 from alearn_connectors.label_studio.pull import Raw, changes, states
 from alearn_connectors.label_studio.tasks import TaskIndex
+from alearn_connectors.label_studio.versions import Versions
 
 PATIENCE_AT_CLOSE = 5.0
-"""How long `close` waits for the deletion of old predictions, seconds; what is left is done after the next push."""
+"""How long `close` waits for the deletion of old predictions, seconds; what is left is due again after the next push."""
 
 
 @dataclass
@@ -42,8 +44,9 @@ class Open:
 class LabelStudio:
     """A loop's project on Label Studio (see `alearn.platform.Platform`)."""
 
-    def __init__(self, setting: Setting, options: Options) -> None:
+    def __init__(self, setting: Setting, options: Options, now: Callable[[], float] = time.time) -> None:
         self._setting = setting
+        self._now = now
         self._options = options
         self._notes = Notes(setting.home / "label-studio")
         self._client: Client | None = None
@@ -127,7 +130,7 @@ class LabelStudio:
                 f"make ({strangers} of them changed): they are left out. Delete them, or put their data into the "
                 "loop's items."
             )
-        shown = opened.ordering.version()
+        shown = Versions.read(self._notes.of(opened.project.scope)).current
         if shown and opened.project.model_version != shown:
             yield (
                 f"Project {opened.project.title!r} ({opened.project.id}) serves its tasks by chance: its model "
@@ -155,8 +158,8 @@ class LabelStudio:
             client=client,
             project=project,
             index=index,
-            importer=Importer(client, project.id, self._setting.data, shows, notes, index),
-            ordering=Ordering(client, notes, index, suggest=self._options.suggestions),
+            importer=Importer(client, project.id, self._setting.data, shows, notes, index, self._now),
+            ordering=Ordering(client, notes, index, suggest=self._options.suggestions, now=self._now),
         )
 
     def _shows(self) -> Media:

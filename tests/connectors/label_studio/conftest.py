@@ -4,6 +4,7 @@ Projects are never deleted here: that breaks the signals of a server that others
 """
 
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from alearn.core.schema import LabelSchema
 from alearn.platform import Annotation, Queue, QueueEntry, Setting, Task
 from alearn_connectors import label_studio as connector
 from alearn_connectors.label_studio.connection import LabelStudio
+from alearn_connectors.label_studio.options import read_options
 
 CLASSES = ("cat", 'd<o>g & "co", 😀', "$100")
 
@@ -32,8 +34,10 @@ class Loop:
         self.setting = Setting(f"t-{secrets.token_hex(6)}", LabelSchema(CLASSES), data, folder / "home", given)
         self.platform = self.open()
 
-    def open(self) -> LabelStudio:
-        """The platform as a new process would open it."""
+    def open(self, later: float = 0.0) -> LabelStudio:
+        """The platform as a new process would open it, so many seconds later."""
+        if later:
+            return LabelStudio(self.setting, read_options(self.setting), now=lambda: time.time() + later)
         platform = connector.open(self.setting)
         assert isinstance(platform, LabelStudio)
         return platform

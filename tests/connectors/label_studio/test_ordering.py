@@ -19,11 +19,33 @@ class TestOrder:
         assert loop.served() == keys
 
     def test_a_new_version_reorders_what_is_queued(self, filled: Any) -> None:
-        """The old predictions are not looked at, and are gone in a while."""
+        """At once, and exactly: nothing else is done to the tasks meanwhile."""
         loop, keys = filled
         loop.platform.push([], loop.queue_of(keys[::-1], "q2"))
-        loop.server.wait_for(lambda: loop.versions() == {"q2": 6}, what="the deletion of q1")
         assert loop.served() == keys[::-1]
+
+    def test_a_task_that_is_open_can_be_submitted_after_a_new_version(self, filled: Any) -> None:
+        """Its suggestion is of the old one: Label Studio would refuse the answer if that had been deleted."""
+        loop, keys = filled
+        task = loop.next()
+        loop.platform.push([], loop.queue_of(keys[::-1], "q2"))
+        loop.platform.close()
+        loop.answer(task["id"], "cat", parent_prediction=task["predictions"][0]["id"])
+
+    def test_old_versions_go_when_their_tasks_have_left_the_queue(self, filled: Any) -> None:
+        """Not before an hour has passed, and not while one of their tasks is still queued."""
+        loop, keys = filled
+        more = loop.keys_of(2)
+        loop.platform.push(loop.tasks_of(more), loop.queue_of([*keys[4:], *more], "q2"))
+        loop.open(later=4000).push([], loop.queue_of([keys[5], *more], "q3"))
+        assert loop.versions() == {"q1": 6, "q2": 4, "q3": 3}
+        loop.open(later=5000).push([], loop.queue_of(more, "q4"))
+        assert loop.versions() == {"q1": 6, "q2": 4, "q3": 3, "q4": 2}
+        loop.open(later=8000).push([], loop.queue_of(more, "q5"))
+        loop.server.wait_for(lambda: "q1" not in loop.versions(), what="the deletion of q1")
+        assert set(loop.versions()) == {"q2", "q3", "q4", "q5"}
+        loop.platform.push([], loop.queue_of(more[::-1], "q6"))
+        assert loop.served()[:2] == more[::-1]
 
     def test_a_suggestion_is_shown_and_the_hold_out_gets_none(self, loop: Any) -> None:
         """An empty result orders all the same, and cannot bias the answer."""
@@ -70,7 +92,9 @@ class TestOrder:
         ]
         loop.post(f"/api/projects/{loop.project}/import/predictions", some)
         notes = next((loop.setting.home / "label-studio").glob("*/queue.json"))
-        notes.write_text(json.dumps({"version": "q2", "keys": [], "whole": False, "old": ["q1"]}))
+        told = json.loads(notes.read_text())
+        told["versions"]["q2"] = {"keys": [], "whole": False, "wanted": 0}
+        notes.write_text(json.dumps(told))
         loop.open().push([], loop.queue_of(keys[::-1], "q2"))
         assert loop.versions()["q2"] == 6
         assert loop.served() == keys[::-1]
@@ -84,12 +108,12 @@ class TestOrder:
         assert loop.versions() == {"q1": 6}
         assert sorted(loop.tasks()) == sorted(keys)
 
-    def test_a_version_that_returns_is_whole_again(self, filled: Any) -> None:
-        """The queue goes from one order to another and back, while the first is being deleted."""
+    def test_a_version_that_returns_is_served_again(self, filled: Any) -> None:
+        """The queue goes from one order to another and back; what is still there is not written twice."""
         loop, keys = filled
         loop.platform.push([], loop.queue_of(keys[::-1], "q2"))
         loop.platform.push([], loop.queue_of(keys, "q1"))
-        loop.server.wait_for(lambda: loop.versions() == {"q1": 6}, what="the deletion of q2")
+        assert loop.versions() == {"q1": 6, "q2": 6}
         assert loop.served() == keys
 
     def test_entries_that_join_a_version_are_added_to_it(self, filled: Any) -> None:
@@ -139,8 +163,10 @@ class TestOrder:
         loop, keys = filled
         theirs = [{"task": loop.tasks()[keys[0]], "result": [], "score": 0.1, "model_version": "theirs"}]
         loop.post(f"/api/projects/{loop.project}/import/predictions", theirs)
-        loop.platform.push([], loop.queue_of(keys[::-1], "q2"))
-        loop.server.wait_for(lambda: loop.versions() == {"q2": 6, "theirs": 1}, what="the deletion of q1")
+        more = loop.keys_of(1)
+        loop.platform.push(loop.tasks_of(more), loop.queue_of(more, "q2"))
+        loop.open(later=4000).push([], loop.queue_of(more, "q3"))
+        loop.server.wait_for(lambda: loop.versions() == {"q2": 1, "q3": 1, "theirs": 1}, what="the deletion of q1")
 
     def test_two_annotators_get_different_tasks(self, filled: Any, tmp_path: Path) -> None:
         """Neighbours in the order: the first one's is locked."""
