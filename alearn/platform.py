@@ -37,7 +37,7 @@ class Task:
 class QueueEntry:
     """One place in the queue. `score` in [0, 1]: 0 = ask first.
 
-    `label` and `confidence` are the suggestion; None where there is none, or where one would bias the answer (hold-out).
+    `label` and `confidence` are the suggestion; None where there is none, or where it would bias the answer (hold-out).
     """
 
     key: str
@@ -61,8 +61,8 @@ class Queue:
 class Annotation:
     """What one annotator said of one item, as the platform holds it now.
 
-    `id` is unique over everything the platform ever held for this loop. `value` is a class name, or None when the item was
-    skipped, submitted empty, or answered with something outside the schema (then `refused` says what, in words).
+    `id` is unique over everything the platform ever held for this loop. `value` is a class name, or None when the item
+    was skipped, submitted empty, or answered with something outside the schema (then `refused` says what, in words).
     Times are ISO 8601 in UTC; `lead_time` is in seconds.
     """
 
@@ -115,9 +115,9 @@ def _nothing_known(keys: Sequence[str]) -> Mapping[str, str]:
 class Setting:
     """What a connector is told of the loop that opens it.
 
-    `home` is a folder the connector may keep files in, under a subfolder of its own. `known` returns the answers that are
-    already known (simulations, robots) for those of the keys that have one. `options` is the config's `platform.options`;
-    an unknown key in it is a ConfigError.
+    `home` is a folder the connector may keep files in, under a subfolder of its own. `known` returns the answers that
+    are already known (simulations, robots) for those of the keys that have one; it may be called from any thread.
+    `options` is the config's `platform.options`; an unknown key in it is a ConfigError.
     """
 
     loop: str
@@ -139,8 +139,8 @@ class Platform(Protocol):
     def push(self, tasks: Sequence[Task], queue: Queue) -> Mapping[str, str]:
         """Make the tasks exist and give the open queue its order; idempotent.
 
-        A task whose key is already there is left alone. Returns {key: reason} of the tasks the platform cannot take; the
-        others are there when this returns.
+        A task whose key is already there is left alone. Returns {key: reason} of the tasks the platform cannot take;
+        the others are there when this returns.
         """
         ...
 
@@ -182,7 +182,9 @@ class Robots(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
     def answered(self) -> int:
         """How many tasks they have submitted or skipped so far."""
@@ -218,7 +220,8 @@ def connector(name: str) -> Connector:
                 owner = f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
                 raise PlatformError(f"Connector {name!r} of {owner} cannot be imported: {error}.") from error
             return module
-    raise ConfigError(f"`platform.name` must be one of {', '.join(names())}. Got {name!r}. Install its package or correct it.")
+    known = ", ".join(names())
+    raise ConfigError(f"`platform.name` must be one of {known}. Got {name!r}. Install its package or correct it.")
 
 
 def connect(name: str, setting: Setting) -> Platform:

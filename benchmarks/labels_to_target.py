@@ -2,9 +2,9 @@
 
     python benchmarks/labels_to_target.py digits intents solar-cells [--seeds 3] [--platform simulated]
 
-Runs the real loop to its end for each config, strategy and seed. `--platform simulated` answers at once with the robots' answers;
-`--platform label-studio` lets robot annotators work through a private Label Studio, which takes minutes a run. Items are embedded
-once per config and shared between its runs. Prints a line a run, and then a table of medians.
+Runs the real loop to its end for each config, strategy and seed. `--platform simulated` answers at once with the
+robots' answers; `--platform label-studio` lets robot annotators work through a private Label Studio, which takes minutes
+a run. Items are embedded once per config and shared between its runs. Prints a line a run, and medians.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alearn import platform as door
@@ -68,46 +69,58 @@ def embedded(config: Config, home: Path) -> Path:
 
 def changed(config: Config, home: Path, strategy: str, seed: int, platform: str) -> Config:
     """The config with a home, strategy, seed and platform of its own."""
-    robots = config.robots
+    robots, short = config.robots, strategy[:12].replace("_", "-").replace(":", "-")
     options = {"accuracy": robots.accuracy, "skip_rate": robots.skip_rate} if platform == "simulated" else {}
+    cold_start = "random" if strategy == "random" else config.query.cold_start
     return config.model_copy(
         update={
-            "name": f"{config.name}-{strategy[:12].replace('_', '-').replace(':', '-')}-{seed}-{int(time.time()) % 100_000}",
+            "name": f"{config.name}-{short}-{seed}-{int(time.time()) % 100_000}",
             "home": str(home),
             "seed": seed,
-            "query": config.query.model_copy(
-                update={"strategy": strategy, "cold_start": "random" if strategy == "random" else config.query.cold_start}
-            ),
+            "query": config.query.model_copy(update={"strategy": strategy, "cold_start": cold_start}),
             "platform": config.platform.model_copy(update={"name": platform, "options": options}),
         }
     )
 
 
-def one(config: Config, warm: Path, strategy: str, seed: int, platform: str) -> dict[str, object]:
-    """Run a loop to its end."""
-    home = warm.parent / f"{strategy.replace(':', '-')}-{seed}"
+@dataclass(frozen=True)
+class Run:
+    """How one loop ended."""
+
+    kind: str
+    labels: int
+    holdout: int
+    rounds: int
+    metric: str
+    value: float
+    low: float
+    seconds: float
+
+
+def one(config: Config, warm: Path, strategy: str, seed: int, platform: str) -> Run:
+    """Run a loop to its end, and print it."""
+    home, began = warm.parent / f"{strategy.replace(':', '-')}-{seed}", time.monotonic()
     shutil.copytree(warm, home)
-    began = time.monotonic()
+    name = config.target.metric if config.target else "accuracy"
     with opened(changed(config, home, strategy, seed, platform)) as loop:
         drive(loop, robots=platform != "simulated")
         seen, (round_, metrics) = loop.store.look(), loop.store.rounds.history()[-1]
-        metric = metrics[config.target.metric if config.target else "accuracy"]
-        run = {"labels": seen.labels, "hit": round_.kind == "target", "rounds": round_.number, "value": metric.value or 0.0}
-    run["seconds"] = time.monotonic() - began
+    found, kind = metrics[name], round_.kind or "none"
+    run = Run(kind, seen.labels, seen.holdout_labels, round_.number, name, found.value or 0.0, found.low or 0.0, 0.0)
+    run = replace(run, seconds=time.monotonic() - began)
     print(
-        f"  {strategy} seed {seed}: {'target' if run['hit'] else round_.kind} after {run['labels']} labels "
-        f"({seen.holdout_labels} hold-out), {run['rounds']} rounds, {metric.name} {metric.value:.3f} "
-        f"(at least {metric.low:.3f}), {run['seconds']:.0f} s",
+        f"  {strategy} seed {seed}: {run.kind} after {run.labels} labels ({run.holdout} hold-out), {run.rounds} rounds, "
+        f"{run.metric} {run.value:.3f} (at least {run.low:.3f}), {run.seconds:.0f} s",
         flush=True,
     )
     shutil.rmtree(home)
     return run
 
 
-def report(strategy: str, runs: list[dict[str, object]]) -> None:
-    labels = [int(str(run["labels"])) for run in runs]
-    hit = sum(bool(run["hit"]) for run in runs)
-    print(f"{strategy}: median {statistics.median(labels):.0f} labels [{min(labels)}-{max(labels)}], target hit {hit}/{len(runs)}")
+def report(strategy: str, runs: list[Run]) -> None:
+    labels = [run.labels for run in runs]
+    hit, middle = sum(run.kind == "target" for run in runs), statistics.median(labels)
+    print(f"{strategy}: median {middle:.0f} labels [{min(labels)}-{max(labels)}], target hit {hit}/{len(runs)}")
 
 
 if __name__ == "__main__":

@@ -18,9 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from alearn.core.consensus import consensus
-
 from alearn.config import load
+from alearn.core.consensus import consensus
 from alearn.loop.plan import plan
 from alearn.loop.undertaking import Undertaking, opened
 

@@ -70,4 +70,6 @@ def _chances(profile: Profile, truth: str, classes: Sequence[str]) -> np.ndarray
     else:
         chances += (1 - profile.accuracy) / max(len(classes) - 1, 1)
         chances[classes.index(truth)] = profile.accuracy if len(classes) > 1 else 1.0
-    return np.clip(chances, 0, None) / np.clip(chances, 0, None).sum()
+    chances = np.clip(chances, 0, None)
+    chances /= chances.sum()
+    return chances

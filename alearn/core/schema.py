@@ -41,8 +41,8 @@ class LabelSchema:
         for name in self.classes:
             if not name or name != " ".join(name.split()) or not name.replace(JOINER, "").isprintable():
                 raise ConfigError(
-                    f"`task.classes` may hold printable names without leading, trailing or doubled spaces. Got {name!r}. "
-                    "Rename it."
+                    "`task.classes` may hold printable names without leading, trailing or doubled spaces. "
+                    f"Got {name!r}. Rename it."
                 )
             if name in seen:
                 raise ConfigError(f"`task.classes` must be unique. Got {name!r} twice. Remove or rename one.")

@@ -27,7 +27,7 @@ from alearn_connectors.label_studio.tasks import TaskIndex
 from alearn_connectors.label_studio.versions import Versions
 
 PATIENCE_AT_CLOSE = 5.0
-"""How long `close` waits for the deletion of old predictions, seconds; what is left is due again after the next push."""
+"""How long `close` waits for the deletion of old predictions, seconds; what is left is due again at the next push."""
 
 
 @dataclass

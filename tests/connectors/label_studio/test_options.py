@@ -92,6 +92,6 @@ def test_a_token_file_must_hold_a_token(tmp_path: Path, content: str | None) -> 
 
 def test_without_a_url_the_private_server_must_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be started later, so this is tried again."""
-    monkeypatch.setenv("ALEARN_CACHE", str(tmp_path))
+    monkeypatch.setenv("ALEARN_DATA", str(tmp_path))
     with pytest.raises(Unavailable, match="alearn label-studio up"):
         place.connect(Options())
