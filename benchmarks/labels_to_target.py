@@ -3,8 +3,8 @@
     python benchmarks/labels_to_target.py digits intents solar-cells [--seeds 3] [--platform simulated]
 
 Runs the real loop to its end for each config, strategy and seed. `--platform simulated` answers at once with the
-robots' answers; `--platform label-studio` lets robot annotators work through a private Label Studio, which takes minutes
-a run. Items are embedded once per config and shared between its runs. Prints a line a run, and medians.
+robots' answers; `--platform label-studio` lets robot annotators work through a private Label Studio, which takes
+minutes a run. Items are embedded once per config and shared between its runs. Prints a line a run, and medians.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ def one(config: Config, warm: Path, strategy: str, seed: int, platform: str) -> 
     run = Run(kind, seen.labels, seen.holdout_labels, round_.number, name, found.value or 0.0, found.low or 0.0, 0.0)
     run = replace(run, seconds=time.monotonic() - began)
     print(
-        f"  {strategy} seed {seed}: {run.kind} after {run.labels} labels ({run.holdout} hold-out), {run.rounds} rounds, "
-        f"{run.metric} {run.value:.3f} (at least {run.low:.3f}), {run.seconds:.0f} s",
+        f"  {strategy} seed {seed}: {run.kind} after {run.labels} labels ({run.holdout} hold-out), "
+        f"{run.rounds} rounds, {run.metric} {run.value:.3f} (at least {run.low:.3f}), {run.seconds:.0f} s",
         flush=True,
     )
     shutil.rmtree(home)

@@ -70,6 +70,6 @@ def _chances(profile: Profile, truth: str, classes: Sequence[str]) -> np.ndarray
     else:
         chances += (1 - profile.accuracy) / max(len(classes) - 1, 1)
         chances[classes.index(truth)] = profile.accuracy if len(classes) > 1 else 1.0
-    chances = np.clip(chances, 0, None)
+    np.clip(chances, 0, None, out=chances)
     chances /= chances.sum()
     return chances
