@@ -2,8 +2,8 @@
 
     python benchmarks/embedding.py [--images 512] [--texts 1024] [--size 160] [--rounds 3]
 
-Images (elpv, CC BY-NC-SA 4.0): Pillow and eager PyTorch in batches of 32. Texts (banking77, CC BY 4.0, where it lies
-beside the repository, else made-up sentences): sentence-transformers. Every round runs each way once, in turns, on the
+Images (elpv, CC BY-NC-SA 4.0): Pillow and eager PyTorch in batches of 32. Texts (banking77's train.csv, CC BY 4.0,
+where ALEARN_INTENTS says it is, else made-up sentences): sentence-transformers. Every round runs each way once, in turns, on the
 same items into an empty cache; the medians of the rounds are compared, in wall time and in processor time. Needs
 alearn[offline,text].
 """
@@ -27,7 +27,7 @@ from alearn.core.keys import content_key
 from alearn.models import EmbeddingCache, Trunk, embed_items, load_trunk
 from alearn.models.zoo import LITE0, MINILM
 
-INTENTS = Path(__file__).parents[2] / "shared/data/banking77/banking_data/train.csv"
+INTENTS = Path(os.environ.get("ALEARN_INTENTS", "data/banking77/train.csv"))
 
 
 def images(count: int) -> list[Path]:

@@ -4,7 +4,8 @@ Both sides run in turn in one process against one server, on projects of their o
 falls on both. Ratios are of medians; 1.0 means that the connector costs nothing.
 
     python benchmarks/label_studio.py                          # starts a private Label Studio in a temporary folder
-    python benchmarks/label_studio.py --url … --token …        # uses a running one; its projects stay there
+    python benchmarks/label_studio.py --url …                  # uses a running one, with the token in
+                                                               # LABEL_STUDIO_API_KEY; its projects stay there
     python benchmarks/label_studio.py --n 0.1                  # a tenth of the size
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import secrets
 import statistics
 import tempfile
@@ -37,7 +39,7 @@ OFFER = convert.Offer("label", "item", frozenset({"text"}), SCHEMA.classes)
 def main() -> None:
     """Measure, and print one line of JSON for each."""
     asked = _arguments()
-    with _server(asked.url, asked.token) as (url, token):
+    with _server(asked.url) as (url, token):
         for row in (
             push_ratio(url, token, tasks=max(int(1000 * asked.n), 1), repeats=asked.repeats),
             pull_ratio(url, token, tasks=max(int(10_000 * asked.n), 1), repeats=asked.repeats),
@@ -185,9 +187,9 @@ def _bare(url: str, token: str) -> httpx.Client:
 
 
 @contextmanager
-def _server(url: str | None, token: str | None) -> Iterator[tuple[str, str]]:
-    if url and token:
-        yield url.rstrip("/"), token
+def _server(url: str | None) -> Iterator[tuple[str, str]]:
+    if url:
+        yield url.rstrip("/"), os.environ["LABEL_STUDIO_API_KEY"]
         return
     with tempfile.TemporaryDirectory() as folder:
         server = PrivateServer(Path(folder))
@@ -203,7 +205,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--n", type=float, default=1.0, help="share of the full size: 1,000 pushed and 10,000 pulled")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--url")
-    parser.add_argument("--token")
     return parser.parse_args()
 
 
