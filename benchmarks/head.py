@@ -3,8 +3,8 @@
     python benchmarks/head.py [--home DIR]        ten minutes the first time on two cores; seconds once embedded
 
 Beside it scikit-learn's logistic regression with equal weights at the same strength; means over five draws. Test items
-are those outside every draw. Data: elpv (CC BY-NC-SA 4.0), banking77 (train.csv and test.csv, CC BY 4.0, where ALEARN_INTENTS names the first),
-scikit-learn's digits. Needs alearn[offline,text].
+are those outside every draw. Data: elpv (CC BY-NC-SA 4.0), banking77 (train.csv and test.csv, CC BY 4.0, where
+ALEARN_INTENTS names the first), scikit-learn's digits. Needs alearn[offline,text].
 """
 
 from __future__ import annotations
