@@ -238,6 +238,11 @@ def server(name: str) -> Server:
     return made
 
 
+def has_robots(name: str) -> bool:
+    """Whether connector `name` can run robot annotators; where annotators are simulated there is no need for them."""
+    return hasattr(connector(name), "robots")
+
+
 def robots(name: str, setting: Setting, profile: Profile, count: int = 1) -> Robots:
     """Robot annotators for connector `name`; ConfigError when it has none."""
     make = getattr(connector(name), "robots", None)

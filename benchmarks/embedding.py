@@ -4,8 +4,8 @@
 
 Images (elpv, CC BY-NC-SA 4.0): Pillow and eager PyTorch in batches of 32. Texts (banking77's train.csv, CC BY 4.0,
 where ALEARN_INTENTS says it is, else made-up sentences): sentence-transformers. Every round runs each way once, in
-turns, on the same items into an empty cache; the medians of the rounds are compared, in wall time and in processor time. Needs
-alearn[offline,text].
+turns, on the same items into an empty cache; the medians of the rounds are compared, in wall time and in processor
+time. Needs alearn[offline,text].
 """
 
 from __future__ import annotations

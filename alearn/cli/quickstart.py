@@ -33,7 +33,7 @@ def run_quickstart(name: str, *, keep: bool, human: bool, as_json: bool) -> None
         terminal.say(f"Loop {config.name} in {config.home_}")
         if human:
             terminal.say("Label in your browser now. Ctrl-C stops; the loop goes on when you run it again.")
-        outcome = drive(loop, robots=not human)
+        outcome = drive(loop, robots=not human and door.has_robots(config.platform.name))
         summary = _results(loop, outcome, minutes=(time.monotonic() - began) / 60, place=place)
     if as_json:
         emit(summary)
