@@ -3,6 +3,7 @@
     AlearnError                 what a user can cause or mend; the CLI prints it and exits with code 2
     ├── ConfigError             the YAML file, or an option, is wrong
     ├── DataError               an item source or an item cannot be used
+    │   └── Unreachable         item storage does not answer now; the loop stops, and goes on when started again
     ├── ModelError              a pretrained network or a model folder cannot be used
     ├── StrategyError           a query strategy cannot run on what it was given
     ├── StoreError              the database or the blob folder cannot be used
@@ -27,6 +28,10 @@ class ConfigError(AlearnError):
 
 class DataError(AlearnError):
     """An item source or an item cannot be read or used."""
+
+
+class Unreachable(DataError):  # noqa: N818 - the state is the name
+    """Item storage does not answer now; trying again later may succeed. Nothing is known of the item."""
 
 
 class ModelError(AlearnError):

@@ -80,7 +80,7 @@ def annotate(loop: Undertaking, count: int) -> None:
         for at, key in enumerate(keys)
     ]
     loop.store.rounds.choose(picks, {}, version="q", round_=0)
-    loop.store.rounds.pushed(keys, {}, queue="q")
+    loop.store.rounds.pushed(keys, {}, queue="q", at=loop.clock.now())
     row = {"annotator": "ann", "value": "a", "skipped": False, "refused": None, "lead_time": 1.0, "updated_at": "2026"}
     loop.store.annotations.collect(
         [(key, [{"id": key, **row}]) for key in keys],
@@ -89,7 +89,7 @@ def annotate(loop: Undertaking, count: int) -> None:
         closing=lambda rows, labeled: "labeled" if labeled else None,
         at=loop.clock.now(),
     )
-    loop.store.rounds.prepared("here")
+    loop.store.rounds.prepared("here", platform="files")
 
 
 def looked(loop: Undertaking) -> float:

@@ -15,9 +15,22 @@ from types import FrameType
 class Interrupted(BaseException):
     """Ctrl-C or a polite kill. Not KeyboardInterrupt: the command-line library would swallow that as exit code 1."""
 
+    onward = "Run the same command again."
+    """What the person can do now; `going_on` replaces it."""
+
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.code = 128 + number
+
+
+@contextmanager
+def going_on(onward: str) -> Iterator[None]:
+    """Say this when the block is interrupted: how the work in it goes on."""
+    try:
+        yield
+    except Interrupted as stop:
+        stop.onward = onward
+        raise
 
 
 def main() -> None:
@@ -37,7 +50,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(141)
     except Interrupted as stop:
-        sys.stderr.write("\nalearn: stopped. Nothing is lost; the same command goes on from here.\n")
+        sys.stderr.write(f"\nalearn: stopped. Nothing is lost. {stop.onward}\n")
         sys.exit(stop.code)
 
 

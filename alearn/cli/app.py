@@ -187,9 +187,10 @@ def config_schema() -> None:
 
 @config_app.command("check", epilog="Example: alearn config check alearn.yaml")
 def config_check(config: ConfigPath = DEFAULT_CONFIG) -> None:
-    """Check a config and print it with every default filled in."""
+    """Check a config and print it with every default filled in, and passwords as ***."""
     import yaml
 
-    from alearn.config import load
+    from alearn.config import load, masked
 
-    typer.echo(yaml.safe_dump(load(config).model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False)
+    shown = masked(load(config).model_dump(mode="json"))
+    typer.echo(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), nl=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from pathlib import Path
 
 import typer
@@ -12,13 +14,14 @@ from alearn.config import parse
 from alearn.errors import ConfigError
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+TABLES = {".csv", ".jsonl", ".parquet"}
 
 TEMPLATE = """\
 # A loop of alearn. `alearn run {file}` starts it, and goes on with it after any stop.
 name: {name}
 
 items:
-  path: {path}            # a folder, a .csv, .jsonl or .parquet file, or a URL (s3://...)
+  path: {path}            # a folder, a .csv, .jsonl or .parquet file, or a URL (s3://...); from this file's folder
   # group_column: patient # items with the same value are never split between training and hold-out
 
 task:
@@ -28,13 +31,13 @@ task:
   question: ""            # shown above every item
 
 model:
-  name: auto              # a pretrained network that suits the data; `alearn config schema` says what else
+  name: auto              # a pretrained network that suits the data; `alearn config schema` names others
 
 query:
   batch: 32               # new labels per round
 
 holdout:
-  size: 200               # labels that measure the model and are never trained on
+  size: 200               # labels that measure the model and are never trained on; a target needs 30
 
 target:                   # the loop stops when the lower confidence bound on the hold-out passes this
   metric: accuracy
@@ -50,33 +53,58 @@ platform:
 
 def write_config(source: str, *, classes: str, data: str, name: str, out: Path) -> None:
     """Write the file; raises ConfigError, and writes nothing, when it exists or would not be sound."""
-    if out.exists():
-        raise ConfigError(f"{out} must not exist yet, so that nothing is overwritten. Name another with --out.")
+    folder = out.resolve().parent
     names = [part.strip() for part in classes.split(",") if part.strip()]
     text = TEMPLATE.format(
-        file=out.name,
-        name=name or _name(out.resolve().parent.name),
-        path=_written(source),
-        data=data or _guess(source),
+        file=shlex.quote(str(out)),
+        name=_written(name or _name(folder.name)),
+        path=_written(_seen_from(folder, source)),
+        data=_written(data or _guess(source)),
         classes=_written(names),
     )
-    parse(yaml.safe_load(text), name=out.name, folder=out.resolve().parent)
-    out.write_text(text, encoding="utf-8")
-    typer.echo(f"Wrote {out}. Next: alearn label-studio up, then alearn run {out}")
+    parse(yaml.safe_load(text), name=out.name, folder=folder)
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ConfigError(
+            f"{out} must not exist yet, so that nothing is overwritten. Name another with --out."
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"--out must be a file in an existing folder that you may write to. Got {out}: {error.strerror}. "
+            "Make the folder, or name another."
+        ) from error
+    typer.echo(f"Wrote {out}. Next: alearn label-studio up, then alearn run {shlex.quote(str(out))}")
 
 
 def _name(folder: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", folder.lower()).strip("-._")[:63] or "loop"
 
 
+def _seen_from(folder: Path, source: str) -> str:
+    """The source as a file in `folder` has to name it, which is as it was typed unless that file is elsewhere."""
+    if "://" in source or os.path.isabs(source) or source.startswith("~") or folder == Path.cwd():
+        return source
+    return os.path.relpath(source, folder)
+
+
 def _written(value: object) -> str:
+    """A value as YAML on one line."""
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
     return text.removesuffix("\n").removesuffix("\n...")
 
 
 def _guess(source: str) -> str:
-    """Images when a folder holds some, text for files of rows."""
-    path = Path(source)
-    if not path.is_dir():
+    """Images when a folder holds some, text for files of rows and folders of .txt files."""
+    path = Path(os.path.expanduser(source))
+    if "://" not in source and not path.exists():
+        raise ConfigError(f"ITEMS must be a folder, a file, or a URL. Nothing is at {source}. Correct it.")
+    if Path(source).suffix.lower() in TABLES:
         return "text"
-    return "image" if any(one.suffix.lower() in IMAGES for one in path.rglob("*")) else "text"
+    suffixes = {one.suffix.lower() for one in path.rglob("*")} if "://" not in source else set()
+    if suffixes & IMAGES:
+        return "image"
+    if ".txt" in suffixes:
+        return "text"
+    raise ConfigError(f"What {source} holds cannot be guessed. Add --data image or --data text.")

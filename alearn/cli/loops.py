@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from alearn import platform as door
+from alearn.cli import going_on
 from alearn.cli.console import Terminal, emit
 from alearn.cli.reading import status_of
 from alearn.config import ItemSpec, load
@@ -17,10 +18,13 @@ from alearn.loop.intake import take_in
 from alearn.loop.undertaking import Undertaking, opened
 
 
+SAME = "The same command goes on from here."
+
+
 def add_items(path_of_config: Path, *, path: str, as_json: bool) -> None:
     """`alearn add`."""
     config = load(path_of_config)
-    with Terminal() as terminal, opened(config, terminal) as loop:
+    with going_on(SAME), Terminal() as terminal, opened(config, terminal) as loop:
         if path:
             spec = ItemSpec(**{**config.items.model_dump(), "path": path, "package": None})
             result = take_in_source(loop, spec)
@@ -38,7 +42,7 @@ def add_items(path_of_config: Path, *, path: str, as_json: bool) -> None:
 def run_loop(path_of_config: Path, *, once: bool, robots: bool, as_json: bool) -> None:
     """`alearn run`."""
     config = load(path_of_config)
-    with Terminal() as terminal, opened(config, terminal) as loop:
+    with going_on(SAME), Terminal() as terminal, opened(config, terminal) as loop:
         outcome = drive(loop, robots=robots, once=once)
         summary = status_of(loop)
     if as_json:
@@ -52,6 +56,7 @@ def drive(loop: Undertaking, *, robots: bool, once: bool = False) -> Outcome:
     config = loop.config
     with ExitStack() as stack:
         if robots:
+            loop.verify()  # before the platform is touched
             take_in(loop)
             loop.platform.prepare()
             stack.enter_context(door.robots(config.platform.name, loop.setting, config.profile, config.robots.count))

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from alearn import platform as door
+from alearn.cli import going_on
 from alearn.cli.console import Terminal, emit, facts
 from alearn.cli.loops import drive
+from alearn.cli.options import DEFAULT_CONFIG
 from alearn.cli.reading import status_of, write_labels, written
-from alearn.config import Config, load
+from alearn.cli.servers import NAME
+from alearn.config import Config, dump, load, masked
 from alearn.errors import ConfigError
 from alearn.loop.controller import Outcome
 from alearn.loop.export import export_model_of
@@ -23,22 +31,29 @@ from alearn.loop.undertaking import Undertaking, opened
 SHIPPED = (Path(__file__).parents[1] / "configs", Path(__file__).parents[2] / "configs")
 """Where the example configs are: inside an installed package, or beside it in a checkout."""
 
+HEAD = "# The config of a quickstart's loop, with every default. `alearn run` on this file goes on with it.\n"
+
 
 def run_quickstart(name: str, *, keep: bool, human: bool, as_json: bool) -> None:
     """Start what is needed, run a new loop to its end, say what came of it, and stop what was started."""
-    config, began = _new_loop(load(_find(name))), time.monotonic()
-    with Terminal() as terminal, ExitStack() as started:
+    chosen, began = load(_find(name)), time.monotonic()
+    robots = not human and door.has_robots(chosen.platform.name)
+    file = _begin(chosen)
+    config, onward = load(file), _command(file, chosen, robots=robots)
+    with going_on(f"Go on with: {onward}"), Terminal() as terminal, ExitStack() as started:
+        terminal.say(f"Loop {config.name} in {config.home_}")
+        terminal.say(f"After a stop, go on with: {onward}")
         place = _server(config, terminal, started, keep=keep)
         loop = started.enter_context(opened(config, terminal))
-        terminal.say(f"Loop {config.name} in {config.home_}")
-        if human:
-            terminal.say("Label in your browser now. Ctrl-C stops; the loop goes on when you run it again.")
-        outcome = drive(loop, robots=not human and door.has_robots(config.platform.name))
+        if human and config.platform.name == NAME:
+            terminal.say(_invitation(place))
+        outcome = drive(loop, robots=robots)
         summary = _results(loop, outcome, minutes=(time.monotonic() - began) / 60, place=place)
+    summary |= {"config": str(file), "go_on": onward}
     if as_json:
         emit(summary)
     else:
-        _show(summary, stays=keep)
+        _show(summary)
 
 
 def _find(name: str) -> Path:
@@ -52,17 +67,49 @@ def _find(name: str) -> Path:
     raise ConfigError(f"CONFIG must be a YAML file or one of {', '.join(known)}. Got {name!r}. Correct it.")
 
 
-def _new_loop(config: Config) -> Config:
-    """The same as a loop of its own, so that a quickstart never goes on with an older one."""
-    name = f"{config.name[:40]}-{datetime.now():%Y%m%d-%H%M%S}"
-    return config.model_copy(update={"name": name, "home": str(Path.cwd() / "runs" / name)})
+def _begin(config: Config) -> Path:
+    """Write the config of a loop of its own, so that a quickstart never goes on with an older one; returns the file."""
+    stem = f"{config.name[:40]}-{datetime.now():%Y%m%d-%H%M%S}"
+    for name in (stem, *(f"{stem}-{number}" for number in count(2))):
+        home = Path.cwd() / "runs" / name
+        with suppress(FileExistsError):
+            home.mkdir(parents=True)
+            break
+    text = HEAD + dump(config, name=name, home=".")
+    file = home / DEFAULT_CONFIG
+    file.touch(mode=0o600 if masked(config.store.url) != config.store.url else 0o666)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def _command(file: Path, config: Config, *, robots: bool) -> str:
+    """What goes on with the loop, to be copied into a shell in the present folder."""
+    here = Path.cwd()
+    shown = file.relative_to(here) if file.is_relative_to(here) else file
+    run = f"{_program()} run {shlex.quote(str(shown))}{' --robots' if robots else ''}"
+    return f"{_program()} label-studio up && {run}" if _private(config) else run
+
+
+def _program() -> str:
+    """How to call alearn from here: the environment that it is in may not be activated."""
+    if shutil.which("alearn"):
+        return "alearn"
+    script = Path(sys.executable).with_name("alearn")
+    if not script.exists():
+        return f"{shlex.quote(sys.executable)} -m alearn"
+    return shlex.quote(os.path.relpath(script) if script.is_relative_to(Path.cwd()) else str(script))
+
+
+def _private(config: Config) -> bool:
+    """Whether people annotate in the private Label Studio."""
+    return config.platform.name == NAME and not config.platform.options.get("url")
 
 
 def _server(config: Config, terminal: Terminal, started: ExitStack, *, keep: bool) -> Mapping[str, str]:
     """The private Label Studio, running; stopped at the end when it was started here and is not to be kept."""
-    if config.platform.name != "label-studio":
+    if not _private(config):
         return {}
-    server = door.server(config.platform.name)
+    server = door.server(NAME)
     ran_before = server.status() is not None
     found = server.up(terminal.say)
     if not (keep or ran_before):
@@ -70,10 +117,16 @@ def _server(config: Config, terminal: Terminal, started: ExitStack, *, keep: boo
     return found
 
 
+def _invitation(place: Mapping[str, str]) -> str:
+    """What a person who is to label needs to know now."""
+    login = f" Log in as {place['username']}, with the password in {place['password_file']}." if place else ""
+    return f"Label in your browser; the project's address follows.{login} Ctrl-C stops the loop."
+
+
 def _results(loop: Undertaking, outcome: Outcome, *, minutes: float, place: Mapping[str, str]) -> dict[str, Any]:
-    home = loop.config.home_
+    home, model = loop.config.home_, None
     if outcome.step is Step.DONE and loop.store.rounds.last() is not None:
-        export_model_of(loop, home / "model")
+        model = str(export_model_of(loop, home / "model"))
     write_labels(loop, home / "labels.csv")
     return {
         "outcome": outcome.step.value,
@@ -81,13 +134,13 @@ def _results(loop: Undertaking, outcome: Outcome, *, minutes: float, place: Mapp
         **status_of(loop),
         "minutes": round(minutes, 2),
         "labels_file": str(home / "labels.csv"),
-        "model_folder": str(home / "model"),
+        "model_folder": model,
         "links": dict(loop.platform.links()),
         "label_studio": dict(place),
     }
 
 
-def _show(found: Mapping[str, Any], *, stays: bool) -> None:
+def _show(found: Mapping[str, Any]) -> None:
     """One clear summary."""
     target, metrics = found["target"], found["metrics"]
     spent = f"{found['labels']:,} spent of {found['items']:,} items; {found['holdout_labels']:,} of them to measure"
@@ -100,9 +153,12 @@ def _show(found: Mapping[str, Any], *, stays: bool) -> None:
             ("rounds", found["rounds"]),
             ("minutes", found["minutes"]),
             ("labels file", found["labels_file"]),
-            ("model", found["model_folder"]),
+            ("model", found["model_folder"] or "none: nothing was learned"),
+            ("config", found["config"]),
+            ("to go on", "raise the target or the budget in that config, then:"),
+            ("", found["go_on"]),
             *found["links"].items(),
-            *_login(found["label_studio"], stays=stays),
+            *_login(found["label_studio"]),
         ]
     )
 
@@ -111,14 +167,11 @@ def _goal(target: Mapping[str, Any]) -> str:
     return f"{target['metric']} of {target['value']} or better, with {target['confidence']:.0%} confidence"
 
 
-def _login(place: Mapping[str, str], *, stays: bool) -> list[tuple[str, str]]:
+def _login(place: Mapping[str, str]) -> list[tuple[str, str]]:
     if not place:
         return []
-    state = (
-        "is running; `alearn label-studio down` stops it"
-        if stays
-        else "was stopped; `alearn label-studio up` starts it"
-    )
+    runs = door.server(NAME).status() is not None
+    state = "runs; `alearn label-studio down` stops it" if runs else "was stopped; `alearn label-studio up` starts it"
     return [
         ("Label Studio", f"{place['url']} {state}"),
         ("log in as", f"{place['username']}, with the password in {place['password_file']}"),

@@ -1,4 +1,7 @@
-"""From one file or one text to one item, or to the reason why it is none."""
+"""From one file or one text to one item, or to the reason why it is none.
+
+Invariant: what cannot be reached now is neither; `Unreachable` passes.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from alearn.core.keys import content_key
 from alearn.data import storage
 from alearn.data.decode import check_image
 from alearn.data.items import Item, Unreadable, printable_name, unstorable
-from alearn.errors import DataError
+from alearn.errors import DataError, Unreachable
 
 
 def image_item(uri: str, where: str, group: str | None, truth: str | None, spec: ItemSpec) -> Item | Unreadable:
@@ -20,6 +23,8 @@ def image_item(uri: str, where: str, group: str | None, truth: str | None, spec:
     try:
         data = storage.read_bytes(uri, max_bytes=max_bytes(spec))
         check_image(data, max_pixels=spec.max_pixels)
+    except Unreachable:
+        raise
     except DataError as error:
         return Unreadable(where, str(error))
     key = content_key(data)
@@ -34,6 +39,8 @@ def text_file_item(uri: str, where: str, group: str | None, truth: str | None, s
         return Unreadable(
             printable_name(where), f"is not UTF-8: byte 0x{error.object[error.start]:02x}; save it as UTF-8"
         )
+    except Unreachable:
+        raise
     except DataError as error:
         return Unreadable(printable_name(where), str(error))
     return text_item(text.removesuffix("\n").removesuffix("\r"), printable_name(where), group, truth)

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from alearn.data.storage import read_bytes
-from alearn.errors import DataError
+from alearn.errors import DataError, Unreachable
 
 MAX_PIXELS = 100_000_000
 """The default of `items.max_pixels`; at most this many are decoded, so a small file cannot fill the memory."""
@@ -60,9 +60,12 @@ def read_image(uri: str, *, max_pixels: int = MAX_PIXELS, size: int | None = Non
 
     Raises:
         DataError: it cannot be read or is no sound image; the text is a sentence that begins with the URI.
+        Unreachable: its drive, server or network does not answer now.
     """
     try:
         return decode(read_bytes(uri), max_pixels=max_pixels, size=size)
+    except Unreachable:
+        raise
     except DataError as error:
         raise DataError(f"{uri} {error}") from error
 

@@ -1,6 +1,7 @@
 """Where items come from: a folder, a table, a URL, or a data set in a package.
 
-Invariant: one bad file or row never stops a source; a source that is wrong as a whole is one `DataError`.
+Invariant: one bad file or row never stops a source; a source that is wrong as a whole is one `DataError`; storage that
+does not answer now makes nothing unreadable, it is `Unreachable`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def read_items(spec: ItemSpec, kind: DataKind, folder: Path) -> Iterator[Item | 
 
     Raises:
         DataError: the source is missing, empty, of no known kind, or lacks a column; or its extra is not installed.
-            Some of it is raised only when the iterator is used.
+        Unreachable: the drive, server or network of the source, or of an item, does not answer now.
+            Some of either is raised only when the iterator is used.
     """
     if spec.package is not None:
         return _package(spec, kind, folder)

@@ -1,23 +1,26 @@
 """Names and bytes from a local path or a URL; the only reader of files and of the network in `alearn.data`.
 
 Local paths are read with the standard library, http(s) with httpx, all else with fsspec, whose packages are extras.
-Invariant: every failure is a `DataError`; about one file, its text continues a sentence that begins with the name.
+Invariant: every failure is a `DataError`; about one file, its text continues a sentence that begins with the name. It
+is `Unreachable`, with a whole message, where the storage is at fault and not the file (`faults.py`).
 """
 
 from __future__ import annotations
 
 import os
 import stat
-import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
+from alearn.data.faults import drive_is_gone, failure, faults, io_faults, is_away, later, reason, unreachable
 from alearn.data.items import Unreadable, printable_name
-from alearn.errors import DataError
+from alearn.errors import DataError, Unreachable
 
 EXTRAS = {
     "s3": "s3",
@@ -31,13 +34,9 @@ EXTRAS = {
 }
 """URL scheme -> the extra of alearn that brings its package."""
 
-_CLIENT_FAULTS = (
-    ("botocore.exceptions", "BotoCoreError"),
-    ("botocore.exceptions", "ClientError"),
-    ("google.auth.exceptions", "GoogleAuthError"),
-    ("azure.core.exceptions", "AzureError"),
-    ("aiohttp", "ClientError"),
-)
+PAUSES = (0.5, 2.0)
+"""Seconds before a web server that does not answer, or not now, is asked again; after the last it is unreachable."""
+
 _CHUNK = 1 << 20
 
 
@@ -72,6 +71,7 @@ def read_bytes(uri: str, *, max_bytes: int | None = None) -> bytes:
 
     Raises:
         DataError: it is missing, empty, no file, above `max_bytes`, or cannot be read; the text continues "`uri` …".
+        Unreachable: its drive, server or network does not answer now.
     """
     if not is_url(uri):
         data = _read_local(local_path(uri), max_bytes)
@@ -100,31 +100,53 @@ def _read_local(path: str, max_bytes: int | None) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError:
-        raise DataError("does not exist") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise DataError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise _missing(path) from None
+    except faults() as error:
+        raise failure(path, error, f"cannot be read: {reason(error)}") from error
+
+
+def _missing(path: str) -> DataError:
+    if drive_is_gone(path):
+        folder = os.path.dirname(os.path.realpath(path))
+        return unreachable(path, f"there is no folder {printable_name(folder)}; is its drive mounted?")
+    return DataError("does not exist")
 
 
 @cache
 def _client() -> Any:
     import httpx
 
-    return httpx.Client(follow_redirects=True, timeout=30, transport=httpx.HTTPTransport(retries=2))
+    return httpx.Client(follow_redirects=True, timeout=30, transport=httpx.HTTPTransport())
 
 
 def _fetch(url: str, into: IO[bytes], max_bytes: int | None) -> None:
-    import httpx
+    """Download; what may be a hiccup is tried again."""
+    for pause in PAUSES:
+        try:
+            return _fetch_once(url, into, max_bytes)
+        except Unreachable:
+            time.sleep(pause)
+            into.seek(0)
+            into.truncate()
+    return _fetch_once(url, into, max_bytes)
 
+
+def _fetch_once(url: str, into: IO[bytes], max_bytes: int | None) -> None:
     try:
         with _client().stream("GET", url) as response:
             if response.is_error:
-                raise DataError(f"cannot be fetched: the server answered {response.status_code}")
+                raise _refusal(url, response.status_code)
             for chunk in response.iter_bytes(_CHUNK):
                 into.write(chunk)
                 if max_bytes is not None and into.tell() > max_bytes:
                     raise DataError(_too_large(max_bytes))
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise DataError(f"cannot be fetched: {error or type(error).__name__}") from error
+    except faults() as error:
+        raise failure(url, error, f"cannot be fetched: {reason(error)}") from error
+
+
+def _refusal(url: str, status: int) -> DataError:
+    said = f"the server answered {status}"
+    return unreachable(url, said) if later(status) else DataError(f"cannot be fetched: {said}")
 
 
 def _read_http(url: str, max_bytes: int | None) -> bytes:
@@ -132,12 +154,6 @@ def _read_http(url: str, max_bytes: int | None) -> bytes:
         _fetch(url, file, max_bytes)
         file.seek(0)
         return file.read()
-
-
-def _faults() -> tuple[type[Exception], ...]:
-    """What the storage packages raise. Some are not OSErrors, and can be named only once their package is there."""
-    found = (getattr(sys.modules.get(module), name, None) for module, name in _CLIENT_FAULTS)
-    return (OSError, ValueError, *(kind for kind in found if kind is not None))
 
 
 def _remote(url: str) -> tuple[Any, str]:
@@ -166,8 +182,8 @@ def _read_remote(url: str, max_bytes: int | None) -> bytes:
             return data
     except FileNotFoundError:
         raise DataError("does not exist") from None
-    except _faults() as error:
-        raise DataError(f"cannot be read: {error}") from error
+    except faults() as error:
+        raise failure(url, error, f"cannot be read: {reason(error)}") from error
 
 
 def open_binary(place: str) -> IO[bytes]:
@@ -175,6 +191,7 @@ def open_binary(place: str) -> IO[bytes]:
 
     Raises:
         DataError: it is missing or cannot be read.
+        Unreachable: its drive, server or network does not answer now.
     """
     try:
         if not is_url(place):
@@ -186,19 +203,30 @@ def open_binary(place: str) -> IO[bytes]:
         return file
     except FileNotFoundError:
         raise DataError(f"`items.path` must be an existing file. Got {printable_name(place)}. Correct it.") from None
-    except _faults() as error:
-        raise DataError(
-            f"{printable_name(place)} cannot be read: {error}. Correct the path or its permissions."
-        ) from error
+    except faults() as error:
+        what = f"{printable_name(place)} cannot be read: {reason(error)}. Correct the path or its permissions."
+        raise failure(place, error, what) from error
+
+
+@contextmanager
+def reading(place: str) -> Iterator[None]:
+    """Turn what goes wrong while an open source file is read on into a `DataError` about it."""
+    try:
+        yield
+    except io_faults() as error:
+        raise failure(place, error, f"{printable_name(place)} cannot be read: {reason(error)}. Mend it.") from error
 
 
 def _downloaded(url: str) -> IO[bytes]:
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     try:
         _fetch(url, file, None)
+    except Unreachable:
+        file.close()
+        raise
     except DataError as error:
         file.close()
-        raise DataError(f"{url} {error}. Correct `items.path` or try again later.") from error
+        raise DataError(f"{url} {error}. Correct `items.path`.") from error
     file.seek(0)
     return file
 
@@ -212,14 +240,17 @@ def is_folder(place: str) -> bool:
     system, path = _remote(place)
     try:
         return bool(system.isdir(path))
-    except _faults() as error:
-        raise DataError(f"{place} cannot be looked at: {error}. Correct `items.path` or try again later.") from error
+    except faults() as error:
+        raise failure(place, error, f"{place} cannot be looked at: {reason(error)}. Correct `items.path`.") from error
 
 
 def walk(place: str, *, recursive: bool) -> Iterator[str | Unreadable]:
     """The files below a folder in the order of their names, one folder in memory at a time.
 
     What begins with a dot is passed over, and links to folders are not followed.
+
+    Raises:
+        Unreachable: a folder's drive, server or network does not answer now.
     """
     return _walk_remote(place, recursive) if is_url(place) else _walk_local(local_path(place), recursive)
 
@@ -227,26 +258,30 @@ def walk(place: str, *, recursive: bool) -> Iterator[str | Unreadable]:
 def _walk_local(folder: str, recursive: bool) -> Iterator[str | Unreadable]:
     try:
         with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+            entries = sorted((one.name, one.path, one.is_dir(follow_symlinks=False)) for one in found)
     except OSError as error:
-        yield Unreadable(printable_name(folder), f"cannot be listed: {error.strerror}")
+        if is_away(error) or drive_is_gone(folder):
+            raise unreachable(folder, reason(error)) from error
+        yield Unreadable(printable_name(folder), f"cannot be listed: {reason(error)}")
         return
-    for entry in entries:
-        if entry.name.startswith("."):
+    for name, path, is_dir in entries:
+        if name.startswith("."):
             continue
-        if not entry.is_dir(follow_symlinks=False):
-            if not entry.is_dir():
-                yield entry.path
+        if not is_dir:
+            if not os.path.isdir(path):
+                yield path
         elif recursive:
-            yield from _walk_local(entry.path, recursive)
+            yield from _walk_local(path, recursive)
 
 
 def _walk_remote(folder: str, recursive: bool) -> Iterator[str | Unreadable]:
     system, path = _remote(folder)
     try:
         entries = sorted(system.ls(path, detail=True), key=lambda entry: entry["name"])
-    except _faults() as error:
-        yield Unreadable(folder, f"cannot be listed: {error}")
+    except faults() as error:
+        if is_away(error):
+            raise unreachable(folder, reason(error)) from error
+        yield Unreadable(folder, f"cannot be listed: {reason(error)}")
         return
     for entry in entries:
         name = entry["name"].rstrip("/")

@@ -17,7 +17,8 @@ from functools import partial
 from itertools import chain, islice
 from typing import IO, Any
 
-from alearn.data.storage import open_binary, suffix
+from alearn.data.faults import failure
+from alearn.data.storage import open_binary, reading, suffix
 from alearn.errors import DataError
 
 Row = Mapping[str, Any]
@@ -44,18 +45,26 @@ def read_table(file: IO[bytes], place: str, *, needed: Sequence[str], max_bytes:
 
     Raises:
         DataError: the file is no table, or a needed column is missing.
+        Unreachable: its drive, server or network does not answer now; also while the rows are gone through.
     """
-    kind = READERS[suffix(place)]
-    if kind == "csv":
-        table = _csv(file, place, max_bytes)
-    elif kind == "jsonl":
-        table = _jsonl(file, max_bytes)
-    else:
-        table = _parquet(file, place, needed)
+    with reading(place):
+        table = _opened(file, place, needed, max_bytes)
     for column in needed:
         if column not in table.columns and table.columns:
             raise DataError(_no_column(place, column, table.columns))
-    return table
+    return Table(table.columns, _read_on(place, table.rows))
+
+
+def _opened(file: IO[bytes], place: str, needed: Sequence[str], max_bytes: int) -> Table:
+    kind = READERS[suffix(place)]
+    if kind == "csv":
+        return _csv(file, place, max_bytes)
+    return _jsonl(file, max_bytes) if kind == "jsonl" else _parquet(file, place, needed)
+
+
+def _read_on(place: str, rows: Iterable[Numbered]) -> Iterator[Numbered]:
+    with reading(place):
+        yield from rows
 
 
 def rows_hint(place: str) -> int | None:
@@ -169,7 +178,8 @@ def _parquet_file(file: IO[bytes], place: str) -> Any:
     try:
         return ParquetFile(file)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{place} must be a Parquet file. It cannot be read as one: {error}. Write it anew.") from error
+        what = f"{place} must be a Parquet file. It cannot be read as one: {error}. Write it anew."
+        raise failure(place, error, what) from error
 
 
 def _parquet(file: IO[bytes], place: str, needed: Sequence[str]) -> Table:
@@ -188,4 +198,4 @@ def _parquet_rows(table: Any, place: str, needed: Sequence[str]) -> Iterator[Num
                 number += 1
                 yield number, row
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{place} is damaged after row {number}: {error}. Write it anew.") from error
+        raise failure(place, error, f"{place} is damaged after row {number}: {error}. Write it anew.") from error

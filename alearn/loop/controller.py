@@ -7,6 +7,7 @@ refused and it stops. A platform that does not answer is asked again with growin
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from alearn.errors import LeaseLost, Unavailable
+from alearn.errors import LeaseLost, StoreError, Unavailable
 from alearn.loop.intake import take_in
-from alearn.loop.plan import Step, plan
-from alearn.loop.steps import DO, collect
+from alearn.loop.plan import Snapshot, Step, plan
+from alearn.loop.steps import DO, collect, prepare
 from alearn.loop.undertaking import Undertaking
 
 LEASE_SECONDS = 60.0
@@ -38,11 +39,14 @@ def reconcile(loop: Undertaking, *, resync: bool = False) -> Outcome:
     take_in(loop)
     if loop.store.look().prepared:
         collect(loop, resync=resync)
+    before: tuple[Step, Snapshot] | None = None
     while True:
         now = loop.snapshot()
         step = plan(now)
         if step in {Step.WAIT, Step.DONE}:
             return Outcome(step, _reason(loop, step, now.open))
+        assert (step, now) != before, f"{step} changed nothing, and would be done for ever: {now}"
+        before = (step, now)
         DO[step](loop)
         if step is not Step.PREPARE:
             collect(loop)
@@ -51,10 +55,7 @@ def reconcile(loop: Undertaking, *, resync: bool = False) -> Outcome:
 def _reason(loop: Undertaking, step: Step, open_: int) -> str:
     if step is Step.WAIT:
         return f"{open_} items wait for annotators"
-    seen = loop.store.look()
-    if seen.kind in {"target", "budget", "empty"} and seen.terms == loop.config.terms:
-        return str(seen.reason)
-    return "there is nothing left to ask, and no label to learn from"
+    return loop.store.look().reason or "there is nothing left to ask, and no label to learn from"
 
 
 def run(loop: Undertaking, *, once: bool = False) -> Outcome:
@@ -67,10 +68,12 @@ def run(loop: Undertaking, *, once: bool = False) -> Outcome:
     """
     loop.verify()
     with _controller(loop) as lost:
+        take_in(loop)
+        prepare(loop)
         outcome = reconcile(loop, resync=True)
         synced, failures = loop.clock.seconds(), 0
         while outcome.step is Step.WAIT and not once:
-            loop.clock.sleep(min(loop.config.platform.poll * 2**failures, LONGEST_PAUSE))
+            loop.clock.sleep(pause(loop.config.platform.poll, failures))
             if lost.is_set():
                 raise LeaseLost("Another controller runs this loop now; this one stops. Nothing was written twice.")
             resync = loop.clock.seconds() - synced > RESYNC_SECONDS
@@ -82,6 +85,11 @@ def run(loop: Undertaking, *, once: bool = False) -> Outcome:
                 continue
             failures, synced = 0, loop.clock.seconds() if resync else synced
     return outcome
+
+
+def pause(poll: float, failures: int) -> float:
+    """Seconds to the next look: `poll`, doubled with every failure in a row up to LONGEST_PAUSE."""
+    return poll if not failures else max(poll, min(poll * 2.0 ** min(failures, 16), LONGEST_PAUSE))
 
 
 @contextmanager
@@ -98,6 +106,8 @@ def _controller(loop: Undertaking) -> Iterator[threading.Event]:
             except LeaseLost:
                 lost.set()
                 return
+            except StoreError as error:  # the lease has time left; the next beat may come through
+                loop.report.say(f"{error} The lease is renewed at the next try.")
 
     heart = threading.Thread(target=renew, name="alearn-lease", daemon=True)
     heart.start()
@@ -110,13 +120,13 @@ def _controller(loop: Undertaking) -> Iterator[threading.Event]:
 
 
 def owner() -> str:
-    """This process, so that another on the same machine can tell whether it still lives."""
-    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"
+    """A controller of this process, so that another on the same machine can tell whether it still lives."""
+    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}/{secrets.token_hex(4)}"
 
 
 def alive(name: str) -> bool:
     """Whether the owner called `name` may still run; True where it cannot be known."""
-    host, pid, started = name.rsplit("/", 2)
+    host, pid, started, _ = name.rsplit("/", 3)
     if host != socket.gethostname() or not pid.isdigit():
         return True
     if int(pid) == os.getpid():

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from alearn.config import ItemSpec
+from alearn.config import Config, ItemSpec
 from alearn.core.keys import fingerprint, unit_interval
 from alearn.data import Item, Unreadable, count_hint, read_items
+from alearn.errors import ConfigError
 from alearn.loop.undertaking import Undertaking
 from alearn.store.items import as_row
 
@@ -41,8 +42,10 @@ def add(loop: Undertaking, spec: ItemSpec) -> Intake:
     """Add every item of a source; what cannot be read is quarantined with its reason.
 
     Raises:
+        ConfigError: items that are there were divided into pool and hold-out otherwise than the config says.
         DataError: the source itself is missing, empty or of no known kind.
     """
+    _same_split(loop)
     total, result = count_hint(spec), Intake()
     stream = read_items(spec, loop.config.task.data, loop.config.home_ / "items")
     while chunk := list(islice(stream, CHUNK)):
@@ -53,12 +56,37 @@ def add(loop: Undertaking, spec: ItemSpec) -> Intake:
     return result
 
 
+def _put_back(loop: Undertaking, items: list[Item]) -> None:
+    """Forget that a place could not be read, now that it was."""
+    mended = {row.place for row in loop.store.items.quarantined()} & {str(item.uri) for item in items}
+    if mended:
+        loop.store.items.found_again(mended)
+
+
+def _split(config: Config) -> tuple[float, int]:
+    """The share of the groups that is held out, and the seed of their hash."""
+    return (config.holdout.share if config.holdout.size else 0.0), config.seed
+
+
+def _same_split(loop: Undertaking) -> None:
+    """Refuse to divide new items otherwise than those that are there: a group would be on both sides."""
+    share, seed = _split(loop.config)
+    wanted = f"share {share:g}, seed {seed}"
+    held = loop.store.items.split(wanted)
+    if held != wanted:
+        raise ConfigError(
+            f"`holdout.share` and `seed` of loop {loop.config.name!r} must stay as when its first items came: "
+            f"{held}. Got {wanted} (no hold-out is share 0). Put them back, or begin a loop with another `name`."
+        )
+
+
 def _keep(loop: Undertaking, chunk: list[Item | Unreadable], so_far: Intake) -> Intake:
     items = [one for one in chunk if isinstance(one, Item)]
     bad = {one.where: one.reason for one in chunk if isinstance(one, Unreadable)}
-    share, seed = loop.config.holdout.share if loop.config.holdout.size else 0.0, loop.config.seed
+    share, seed = _split(loop.config)
     rows = [as_row(item, holdout=unit_interval(item.group, seed) < share) for item in items]
     added = loop.store.items.add(rows) if rows else 0
+    _put_back(loop, items)
     if bad:
         loop.store.items.quarantine(bad, at=loop.clock.now(), keyed=False)
     return replace(

@@ -31,7 +31,7 @@ class Snapshot:
     it: `decided` under the present target and budget, and if so, to stop. `changed` labels have moved since it was
     trained. `selectable` items may still be picked, and the budget pays for `affordable` more. `queue_stale`: a newer
     version is there than the one that ordered the queue. `queue_unapplied`: the platform does not show the queue that
-    is wanted.
+    is wanted. `stale`: the newest version was not made by the present recipe, or is lost.
     """
 
     prepared: bool = False
@@ -42,6 +42,7 @@ class Snapshot:
     evaluated: bool = False
     decided: bool = False
     stopped: bool = False
+    stale: bool = False
     selectable: int = 0
     affordable: int = 0
     queue_stale: bool = False
@@ -56,6 +57,8 @@ def plan(now: Snapshot) -> Step:  # noqa: PLR0911 - a line per rule is the point
         return Step.PREPARE
     if now.unpushed or now.queue_unapplied:
         return Step.PUSH
+    if now.round and now.stale:
+        return Step.TRAIN
     if now.round and not now.evaluated:
         return Step.EVALUATE
     if now.round and not now.decided:

@@ -76,17 +76,19 @@ def _usable(loop: Undertaking) -> list[Candidate]:
 def holdout_draw(
     candidates: Sequence[Candidate], picks: Sequence[PickRow], *, room: int, size: int, rate: float, seed: int
 ) -> list[str]:
-    """The hold-out items to ask for now: the next ones by the hash of their group, at most `rate` of the room.
+    """The hold-out items to ask for now: the next ones by the hash of their group.
 
-    At least one place is left for the strategy, so that there is always something to train on.
+    They have `rate` of all places so far and of the new room, and all of it that the pool cannot fill.
     """
     held = sum(pick.purpose == "holdout" and pick.closed in {None, "labeled"} for pick in picks)
-    count = min(size - held, round(rate * room), room - 1)
+    picked = {pick.key for pick in picks}
+    left = [one for one in candidates if one.key not in picked]
+    spare = room - sum(not one.holdout for one in left)
+    count = min(max(round(rate * (len(picks) + room)) - held, spare), size - held, room)
     if count <= 0:
         return []
-    picked = {pick.key for pick in picks}
-    left = [one for one in candidates if one.holdout and one.key not in picked]
-    return [one.key for one in sorted(left, key=lambda one: (unit_interval(one.group, seed), one.key))[:count]]
+    drawn = sorted((unit_interval(one.group, seed), one.key) for one in left if one.holdout)
+    return [key for _, key in drawn[:count]]
 
 
 def _field(

@@ -49,6 +49,8 @@ def closing(rows: Sequence[AnnotationRow], labeled: bool, skips: int) -> str | N
         return "labeled"
     if any(row.refused for row in rows):
         return "refused"
+    if any(row.value is None and not row.skipped for row in rows):
+        return "empty"
     return "skipped" if len({row.annotator for row in rows if row.skipped}) >= skips else None
 
 
@@ -61,7 +63,10 @@ def _missing_notice(missing: frozenset[str]) -> list[str]:
 
 def prepare(loop: Undertaking) -> None:
     """Create or adopt the platform's project."""
-    loop.store.rounds.prepared(loop.platform.prepare())
+    if loop.store.rounds.prepared(loop.platform.prepare(), platform=loop.config.platform.name):
+        loop.store.annotations.note(
+            "The platform's project is another than before; its queue was made anew", at=loop.clock.now()
+        )
     for name, url in loop.platform.links().items():
         loop.report.say(f"Annotators' {name}: {url}")
 
@@ -75,9 +80,7 @@ def push(loop: Undertaking) -> None:
     contents = store.items.contents(fresh)
     tasks = [Task(key, contents[key].uri, contents[key].text) for key in fresh]
     refused = loop.platform.push(tasks, Queue(wanted or "", tuple(_entry(pick) for pick in picks)))
-    if refused:
-        store.items.quarantine(refused, at=loop.clock.now(), keyed=True)
-    store.rounds.pushed(fresh, refused, queue=wanted or "")
+    store.rounds.pushed(fresh, refused, queue=wanted or "", at=loop.clock.now())
     if fresh:
         loop.report.say(f"Queued {len(fresh) - len(refused)} items for annotators; {len(picks)} are open")
 
@@ -106,7 +109,8 @@ def evaluate(loop: Undertaking) -> None:
     lost = loop.features.ensure(held.keys)
     pairs = [(key, value) for key, value in zip(held.keys, held.values, strict=True) if key not in lost]
     rows = _measure(loop, round_, pairs) if pairs else []
-    loop.store.rounds.evaluated(round_.number, rows, holdout_labels=len(pairs))
+    measured = loop.config.measured_for
+    loop.store.rounds.evaluated(round_.number, rows, measured=measured, holdout_labels=len(pairs))
 
 
 def _measure(loop: Undertaking, round_: RoundRow, pairs: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ Invariant: nothing here decides anything and no progress is kept here; all of it
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from alearn.loop.features import Features
 from alearn.loop.plan import Snapshot
 from alearn.loop.report import Report, Silent
 from alearn.platform import Platform, Setting
-from alearn.store import Store
+from alearn.store import Look, Store
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,12 @@ class Undertaking:
         """Find out now, not after an hour of work, that a strategy, connector or option does not exist.
 
         Raises:
-            StrategyError, ConfigError, PlatformError: what the config names is not there.
+            StrategyError, ConfigError, PlatformError, ModelError: what the config names is not there.
         """
-        for name in (self.config.query.strategy, self.config.query.cold_start):
-            resolve(name)
+        resolve(self.config.query.strategy)
+        resolve(self.config.query.cold_start)
         assert self.platform
+        assert self.features.trunk
 
     def snapshot(self) -> Snapshot:
         """What there is now, as the policy looks at it."""
@@ -98,23 +100,34 @@ class Undertaking:
         spent = seen.labels + seen.open
         limit = config.spend.labels
         selectable = seen.pool_left + min(seen.holdout_left, max(config.holdout.size - seen.holdout_held, 0))
-        decided = seen.kind is not None and seen.terms == config.terms
+        affordable = selectable if limit is None else max(limit - spent, 0)
+        over = not (seen.open or seen.changed or min(selectable, affordable))
+        decided = seen.kind is not None and seen.terms == config.terms and not (seen.kind == "go" and over)
         return Snapshot(
             prepared=seen.prepared,
             open=seen.open,
             unpushed=seen.unpushed,
             changed=seen.changed if seen.labels > seen.holdout_labels else 0,
             round=seen.round,
-            evaluated=seen.evaluated,
+            evaluated=seen.measured == config.measured_for,
+            stale=self._stale(seen),
             decided=decided,
             stopped=decided and (seen.kind in {"target", "budget"} or (seen.kind == "empty" and selectable == 0)),
             selectable=selectable,
-            affordable=selectable if limit is None else max(limit - spent, 0),
+            affordable=affordable,
             queue_stale=seen.queue_stale,
             queue_unapplied=seen.queue_unapplied,
             batch=config.query.batch,
             low=config.low,
         )
+
+    def _stale(self, seen: Look) -> bool:
+        """Whether the newest version is another than the present recipe would make, or its weights are lost."""
+        if seen.recipe is None or seen.weights is None:
+            return False
+        made = json.loads(seen.recipe)
+        trunk = self.features.trunk.fingerprint if "features" in self.__dict__ else made["trunk"]
+        return made != {**self.config.recipe, "trunk": trunk} or seen.weights not in self.store.blobs
 
     def close(self) -> None:
         """Close what was opened."""

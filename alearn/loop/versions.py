@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alearn.core.keys import fingerprint
+from alearn.errors import ModelError
 from alearn.loop.undertaking import Undertaking
 from alearn.models import Head, fit_head
 from alearn.store.annotations import Training
@@ -41,7 +42,9 @@ def recipe(loop: Undertaking, training: Training) -> Recipe:
 def weights(loop: Undertaking, made_of: Recipe, training: Training) -> str:
     """The blob of the version's weights, fitted unless it is known already."""
     known = loop.store.rounds.version(made_of.key)
-    return known.weights if known else loop.store.blobs.put(_fit(loop, training.keys, training.values).to_bytes())
+    if known and known.weights in loop.store.blobs:
+        return known.weights
+    return loop.store.blobs.put(_fit(loop, training.keys, training.values).to_bytes())
 
 
 def _fit(loop: Undertaking, keys: Sequence[str], values: Sequence[str]) -> Head:
@@ -54,11 +57,20 @@ def _fit(loop: Undertaking, keys: Sequence[str], values: Sequence[str]) -> Head:
 
 
 def current_head(loop: Undertaking, round_: RoundRow | None) -> Head | None:
-    """The trained head of a round's version; None before the first round."""
+    """The trained head of a round's version; None before the first round.
+
+    Raises:
+        ModelError: it was trained on another network than the config now names.
+    """
     if round_ is None:
         return None
     version = loop.store.rounds.version(round_.version)
     assert version is not None, "a round and its version are written in one transaction"
+    if version.trunk != loop.features.trunk.fingerprint:
+        raise ModelError(
+            f"The version of round {round_.number} must stand on the network it was trained on. The config, or a newer "
+            "package, names another. `alearn run` trains a version on it."
+        )
     return Head.from_bytes(loop.store.blobs.get(version.weights))
 
 

@@ -1,20 +1,22 @@
 """From items to embeddings in the cache: decoding in threads, beside the engine, in batches of bounded memory.
 
-Invariant: an item that cannot be read is reported with its reason and stops nothing; what was computed is kept,
-whenever the process ends; the order of the items changes nothing but rounding.
+Invariant: an item that cannot be read is reported with its reason and stops nothing; storage that does not answer stops
+it all and says nothing of any item; what was computed is kept, however it ends; the order of the items changes nothing
+but rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alearn.data.ahead import ahead
-from alearn.data.decode import read_image
-from alearn.errors import DataError
+from alearn.data.decode import MAX_PIXELS, read_image
+from alearn.errors import DataError, Unreachable
 from alearn.models.cache import EmbeddingCache
 from alearn.models.serving import Prepared
 from alearn.models.trunk import Trunk
@@ -35,52 +37,70 @@ _WINDOW = {"image": 32, "text": 1024}
 
 
 def embed_items(
-    trunk: Trunk, cache: EmbeddingCache, items: Sequence[Entry], *, report: Report | None = None
+    trunk: Trunk,
+    cache: EmbeddingCache,
+    items: Sequence[Entry],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    report: Report | None = None,
 ) -> dict[str, str]:
     """Put the embeddings of those items into the cache that it lacks; returns {key: reason} of the unreadable ones.
 
+    An image of more than `max_pixels` is unreadable.
+
     Raises:
+        Unreachable: the items' storage does not answer now; called again, it goes on behind what was embedded.
         ModelError: the cache cannot be written to.
     """
     lacking = set(cache.missing([key for key, _, _ in items]))
     todo = list({key: (key, uri, text) for key, uri, text in items if key in lacking}.values())
-    total = len(items)
+    done, total = len(items) - len(todo), len(items)
     unreadable: dict[str, str] = {}
-    for shard in _shards(trunk, todo, unreadable, total, report or (lambda _done, _total: None)):
-        cache.append(*shard)
-    if report and not todo:
+    report = report or (lambda _done, _total: None)
+    if not todo:
         report(total, total)
+    with _shards(cache) as keep:
+        for window in _windows(ahead(lambda entry: _prepared(trunk, entry, max_pixels), todo, READERS), trunk):
+            sound = {key: found for key, found in window if not isinstance(found, str)}
+            unreadable.update((key, found) for key, found in window if isinstance(found, str))
+            if sound:
+                keep(list(sound), _embedded(trunk, list(sound.values())))
+            done += len(window)
+            report(done, total)
     return unreadable
 
 
-def _shards(
-    trunk: Trunk, todo: Sequence[Entry], unreadable: dict[str, str], total: int, report: Report
-) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
-    """(keys, embeddings) of about SHARD_ROWS items each; fills in `unreadable` on the way."""
-    done = total - len(todo)
+@contextmanager
+def _shards(cache: EmbeddingCache) -> Iterator[Callable[[list[str], NDArray[np.float32]], None]]:
+    """What collects (keys, embeddings) into shards of about SHARD_ROWS; the last one is written however it ends."""
     keys: list[str] = []
     rows: list[NDArray[np.float32]] = []
-    for window in _windows(ahead(lambda entry: _prepared(trunk, entry), todo, READERS), _WINDOW[trunk.data]):
-        sound = [(key, found) for key, found in window if not isinstance(found, str)]
-        unreadable.update((key, found) for key, found in window if isinstance(found, str))
-        if sound:
-            keys += [key for key, _ in sound]
-            rows.append(_embedded(trunk, [found for _, found in sound]))
-        done += len(window)
-        if len(keys) >= SHARD_ROWS or done == total:
-            if keys:
-                yield keys, np.concatenate(rows)
-            keys, rows = [], []
-        report(done, total)
+
+    def write() -> None:
+        if keys:
+            cache.append(keys, np.concatenate(rows))
+            keys.clear()
+            rows.clear()
+
+    def keep(some: list[str], x: NDArray[np.float32]) -> None:
+        keys.extend(some)
+        rows.append(x)
+        if len(keys) >= SHARD_ROWS:
+            write()
+
+    try:
+        yield keep
+    finally:
+        write()
 
 
-def _windows(source: Iterable[tuple[str, Prepared | str]], size: int) -> Iterator[list[tuple[str, Prepared | str]]]:
+def _windows(source: Iterable[tuple[str, Prepared | str]], trunk: Trunk) -> Iterator[list[tuple[str, Prepared | str]]]:
     iterator = iter(source)
-    while window := list(islice(iterator, size)):
+    while window := list(islice(iterator, _WINDOW[trunk.data])):
         yield window
 
 
-def _prepared(trunk: Trunk, entry: Entry) -> tuple[str, Prepared | str]:
+def _prepared(trunk: Trunk, entry: Entry, max_pixels: int) -> tuple[str, Prepared | str]:
     """What the engine takes of an item, or the reason why there is nothing to take."""
     key, uri, text = entry
     if text is not None:
@@ -88,7 +108,9 @@ def _prepared(trunk: Trunk, entry: Entry) -> tuple[str, Prepared | str]:
     if uri is None:
         return key, "has neither a text nor an image"
     try:
-        return key, trunk.prepare(read_image(uri, size=trunk.about.inputs.get("size")))
+        return key, trunk.prepare(read_image(uri, max_pixels=max_pixels, size=trunk.about.inputs.get("size")))
+    except Unreachable:
+        raise
     except DataError as error:
         return key, str(error)
 

@@ -74,7 +74,7 @@ class Annotations:
         """Take in what the platform holds of some tasks: (key, all its annotations). Returns how many labels changed.
 
         Annotations that are no longer among a task's are marked deleted. `missing` are tasks that are gone altogether:
-        their picks are closed, their labels kept.
+        their picks are closed, their labels kept. Where a pick is open again, the queue is marked to be ordered anew.
         """
         latest = dict(states)
         with self._scope.write() as session:
@@ -82,7 +82,7 @@ class Annotations:
             known = self._holdout(session, list(latest))
             rows = self._merge(session, {key: latest[key] for key in latest if key in known})
             changed = self._relabel(session, loop, rows, holdout=known, resolve=resolve, at=at)
-            self._close(session, rows, closing)
+            loop.queue_round = -1 if self._close(session, rows, known, closing) else loop.queue_round
             self._close_missing(session, sorted(missing))
             self._notice(session, notices, at)
             loop.cursor = cursor if cursor is not None else loop.cursor
@@ -158,28 +158,51 @@ class Annotations:
         found: dict[str, LabelRow] = {}
         for some in chunks(keys):
             query = select(LabelRow).where(LabelRow.loop_id == self._scope.loop_id, col(LabelRow.key).in_(some))
-            found.update({row.key: row for row in session.exec(query)})
+            rows = session.exec(query.execution_options(populate_existing=True))  # they may just have been upserted
+            found.update({row.key: row for row in rows})
         return found
 
-    def _close(self, session: Session, rows: Mapping[str, Sequence[AnnotationRow]], closing: Closing) -> None:
-        """Close the picks that have their answer, and open those that have lost it."""
-        labels = self._labels(session, list(rows))
+    def _close(
+        self,
+        session: Session,
+        rows: Mapping[str, Sequence[AnnotationRow]],
+        holdout: Mapping[str, bool],
+        closing: Closing,
+    ) -> bool:
+        """Close the picks that have their answer and open those that have lost it; were there any to open?
+
+        What the platform holds without a pick (a project that was adopted, a store that was restored) becomes one.
+        """
+        labels, opened = self._labels(session, list(rows)), False
+        self._adopt(session, sorted(rows), holdout)
         for some in chunks(sorted(rows)):
             query = select(PickRow).where(PickRow.loop_id == self._scope.loop_id, col(PickRow.key).in_(some))
             for pick in session.exec(query):
-                label = labels.get(pick.key)
+                label, before = labels.get(pick.key), pick.closed
                 pick.pushed = True  # the platform has it, even if a crash kept us from noting that
                 pick.closed = closing(rows[pick.key], label is not None and label.value is not None)
+                opened = opened or (before is not None and pick.closed is None)
                 session.add(pick)
+        return opened
+
+    def _adopt(self, session: Session, keys: Sequence[str], holdout: Mapping[str, bool]) -> None:
+        found = [
+            {"loop_id": self._scope.loop_id, "key": key, "round": 0, "rank": 0, "strategy": "found", "score": 1.0}
+            | {"purpose": "holdout" if holdout[key] else "query", "label": None, "confidence": None}
+            | {"pushed": True, "closed": None}
+            for key in keys
+        ]
+        upsert(session, PickRow, found, keep=True)
 
     def _close_missing(self, session: Session, keys: Sequence[str]) -> None:
         for some in chunks(keys):
             mine = sa.update(PickRow).where(col(PickRow.loop_id) == self._scope.loop_id, col(PickRow.key).in_(some))
             session.execute(mine.where(col(PickRow.closed).is_(None)).values(closed="missing"))
+            session.execute(mine.values(pushed=False))
 
     def _notice(self, session: Session, notices: Iterable[str], at: str) -> None:
         rows = [{"loop_id": self._scope.loop_id, "text": text, "at": at} for text in dict.fromkeys(notices)]
-        upsert(session, NoticeRow, [{**row, "times": 1} for row in rows])
+        upsert(session, NoticeRow, rows)
 
     def note(self, text: str, *, at: str) -> None:
         """Keep a sentence for the people who run the loop."""

@@ -1,6 +1,7 @@
 """Files named by the hash of what is in them.
 
-Invariant: a file that has its final name is whole; it was written aside, flushed to the disk and renamed.
+Invariant: a file that has its final name is whole; it was written aside, flushed to the disk and renamed. After a power
+cut a file may be missing; what is missing is made again.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ class Blobs:
         """Where the blob with this SHA-256 is, or would be."""
         return self.folder / digest[:2] / digest
 
+    def __contains__(self, digest: str) -> bool:
+        return self.path(digest).is_file()
+
     def put(self, content: bytes) -> str:
         """Keep the content; returns its SHA-256 in hexadecimal. Doing it twice is doing it once.
 
@@ -46,11 +50,12 @@ class Blobs:
             content = self.path(digest).read_bytes()
         except OSError as error:
             raise StoreError(
-                f"Blob {digest[:12]} in {self.folder} cannot be read: {error.strerror}. Restore the folder."
+                f"Blob {digest[:12]} in {self.folder} cannot be read: {error.strerror}. Run again: it is made anew."
             ) from error
         if hashlib.sha256(content).hexdigest() != digest:
             raise StoreError(
-                f"Blob {digest[:12]} in {self.folder} is damaged. Delete {self.path(digest)} and run again."
+                f"Blob {digest[:12]} must be what its name says. Got a damaged file. "
+                f"Delete {self.path(digest)} and run again: it is made anew."
             )
         return content
 

@@ -34,6 +34,8 @@ class Database:
             if self.url.get_backend_name() == "sqlite" and self.url.database not in {None, "", ":memory:"}:
                 Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
             self.engine = sa.create_engine(self.url)
+            if self.engine.dialect.name not in {"sqlite", "postgresql"}:
+                raise StoreError(f"`store.url` must be SQLite or PostgreSQL. Got {shown(url)}. Correct it.")
             if self.engine.dialect.name == "sqlite":
                 sa.event.listen(self.engine, "connect", _sqlite_connect)
                 sa.event.listen(self.engine, "begin", _sqlite_begin)
@@ -100,7 +102,9 @@ def _named(url: sa.URL) -> Iterator[None]:
     """Turn the driver's complaints into a sentence."""
     try:
         yield
-    except OperationalError as error:
+    except DatabaseError as error:
+        if type(error) not in {DatabaseError, OperationalError}:
+            raise  # a broken constraint is our own mistake, not the database's state
         raise StoreError(
             f"The store {url.render_as_string(hide_password=True)} failed: {_cause(error)}. "
             "Nothing was half-written; run again."

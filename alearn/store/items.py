@@ -49,10 +49,32 @@ class Items:
             loop = self._scope.loop(session, lock=True)
             known = self._known(session, list(unique))
             fresh = [{"loop_id": loop.id, **_columns(row)} for key, row in unique.items() if key not in known]
+            if self._readable_again(session, sorted(known)):
+                loop.queue_round = -1
+                session.add(loop)
             if fresh:
                 session.execute(sa.insert(ItemRow.__table__), fresh)  # type: ignore[attr-defined]
                 self._count(session, len(fresh), sum(row["holdout"] for row in fresh))
         return len(fresh)
+
+    def _readable_again(self, session: Session, keys: Sequence[str]) -> bool:
+        """What was put aside and has now been read is put back; returns whether there was such."""
+        aside = select(QuarantineRow.key).where(QuarantineRow.loop_id == self._scope.loop_id)
+        back = sorted({str(key) for key in session.exec(aside.where(col(QuarantineRow.key).is_not(None)))} & set(keys))
+        for some in chunks(back):
+            mine = sa.delete(QuarantineRow).where(col(QuarantineRow.loop_id) == self._scope.loop_id)
+            session.execute(mine.where(col(QuarantineRow.key).in_(some)))
+            picks = sa.update(PickRow).where(col(PickRow.loop_id) == self._scope.loop_id, col(PickRow.key).in_(some))
+            session.execute(picks.where(col(PickRow.closed) == "unreadable").values(closed=None))
+        return bool(back)
+
+    def split(self, how: str) -> str:
+        """How items are divided into pool and hold-out: `how` when nobody has said yet. Returns what holds."""
+        with self._scope.write() as session:
+            loop = self._scope.loop(session, lock=True)
+            loop.split = loop.split or how
+            session.add(loop)
+            return loop.split
 
     def _known(self, session: Session, keys: Sequence[str]) -> set[str]:
         found: set[str] = set()
@@ -72,24 +94,18 @@ class Items:
 
     def quarantine(self, reasons: Mapping[str, str], *, at: str, keyed: bool) -> None:
         """Put aside what cannot be used: {place or key: reason}. `keyed`: the places are keys of items of this loop."""
-        rows = [
-            {
-                "loop_id": self._scope.loop_id,
-                "place": place,
-                "key": place if keyed else None,
-                "reason": reason,
-                "at": at,
-            }
-            for place, reason in sorted(reasons.items())
-        ]
         with self._scope.write() as session:
-            upsert(session, QuarantineRow, rows)
-            if keyed:
-                for some in chunks(sorted(reasons)):
-                    mine = sa.update(PickRow).where(
-                        col(PickRow.loop_id) == self._scope.loop_id, col(PickRow.key).in_(some)
-                    )
-                    session.execute(mine.where(col(PickRow.closed).is_(None)).values(closed="unreadable"))
+            put_aside(session, self._scope, reasons, at=at, keyed=keyed)
+            for some in chunks(sorted(reasons)) if keyed else ():
+                mine = sa.update(PickRow).where(col(PickRow.loop_id) == self._scope.loop_id, col(PickRow.key).in_(some))
+                session.execute(mine.where(col(PickRow.closed).is_(None)).values(closed="unreadable"))
+
+    def found_again(self, places: Iterable[str]) -> None:
+        """These places, which became no item when they were last read, hold one now."""
+        with self._scope.write() as session:
+            for some in chunks(sorted(places)):
+                mine = sa.delete(QuarantineRow).where(col(QuarantineRow.loop_id) == self._scope.loop_id)
+                session.execute(mine.where(col(QuarantineRow.place).in_(some)))
 
     def quarantined(self) -> list[QuarantineRow]:
         """Everything that was put aside, by place."""
@@ -133,6 +149,20 @@ class Items:
                 mine = sa.select(col(ItemRow.key), column).where(col(ItemRow.loop_id) == self._scope.loop_id)
                 found.update((key, value) for key, value in session.execute(mine.where(col(ItemRow.key).in_(some))))
         return found
+
+
+def put_aside(session: Session, scope: Scope, reasons: Mapping[str, str], *, at: str, keyed: bool) -> None:
+    """Write quarantine rows, {place or key: reason}, in the caller's transaction."""
+    held: dict[str, bool] = {}
+    for some in chunks(sorted(reasons)) if keyed else ():
+        query = select(ItemRow.key, ItemRow.holdout).where(ItemRow.loop_id == scope.loop_id)
+        held.update((key, flag) for key, flag in session.exec(query.where(col(ItemRow.key).in_(some))))
+    rows = [
+        {"loop_id": scope.loop_id, "place": place, "key": place if place in held else None, "reason": reason}
+        | {"holdout": held.get(place), "at": at}
+        for place, reason in sorted(reasons.items())
+    ]
+    upsert(session, QuarantineRow, rows)
 
 
 def _columns(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 
 from alearn.errors import LeaseLost
 from alearn.store.database import Database, upsert
-from alearn.store.tables import LeaseRow
+from alearn.store.tables import LeaseRow, LoopRow
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,10 @@ def acquire(
         LeaseLost: a living owner holds it.
     """
     with database.write() as session:
+        # The loop's row is always there to be locked, also before there is a lease: of two rivals one waits here.
+        session.exec(select(LoopRow.id).where(LoopRow.id == loop_id).with_for_update()).one()
         row = session.exec(select(LeaseRow).where(LeaseRow.loop_id == loop_id)).first()
-        if row is not None and row.owner != owner and row.expires_at > now and alive(row.owner):
+        if row is not None and row.expires_at > now and alive(row.owner):
             raise LeaseLost(
                 f"The loop must have one controller. {row.owner} runs it now. "
                 f"Stop that one, or wait {row.expires_at - now:.0f} s."
@@ -64,7 +66,7 @@ def release(database: Database, lease: Lease) -> None:
 def verify(session: Session, lease: Lease) -> None:
     """Lock the lease's row in this transaction and make sure that it is still this one; raises LeaseLost."""
     row = session.exec(select(LeaseRow).where(col(LeaseRow.loop_id) == lease.loop_id).with_for_update()).first()
-    if row is None or row.fence != lease.fence:
+    if row is None or (row.owner, row.fence) != (lease.owner, lease.fence):
         holder = "nobody" if row is None else row.owner
         raise LeaseLost(
             f"The loop was taken over by {holder}; what {lease.owner} wanted to write was refused. Stop this one."

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from alearn.store.scope import Scope
-from alearn.store.tables import ItemRow, LabelRow, LoopRow, PickRow, QuarantineRow, RoundRow
+from alearn.store.tables import LabelRow, LoopRow, PickRow, QuarantineRow, RoundRow, VersionRow
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Look:
 
     `pool_left` and `holdout_left` are items that were never picked. `open` picks are on the platform, or on their way,
     and have no answer. `holdout_held` picks of the hold-out are open or labeled. `changed` labels have moved since the
-    newest round read its training set; `round` to `terms` are about that round.
+    newest round read its training set; `round` to `terms` are about that round and its version.
     """
 
     items: int = 0
@@ -33,7 +33,9 @@ class Look:
     holdout_labels: int = 0
     changed: int = 0
     round: int = 0
-    evaluated: bool = True
+    measured: str | None = None
+    recipe: str | None = None
+    weights: str | None = None
     kind: str | None = None
     reason: str | None = None
     terms: str | None = None
@@ -51,12 +53,12 @@ def look(scope: Scope) -> Look:
         seen = Look(
             items=loop.items,
             queue_unapplied=loop.queue_wanted != loop.queue_applied,
-            queue_stale=newest is not None and newest.number != loop.queue_round,
+            queue_stale=loop.queue_round != (newest.number if newest else 0),
             prepared=loop.project is not None,
         )
         seen = _with_picks(seen, session, loop)
         seen = _with_labels(seen, session, scope.loop_id, since=newest.label_seq if newest else 0)
-        return seen if newest is None else _with_round(seen, newest)
+        return seen if newest is None else _with_round(seen, newest, session)
 
 
 def _with_picks(seen: Look, session: Session, loop: LoopRow) -> Look:
@@ -78,9 +80,10 @@ def _with_picks(seen: Look, session: Session, loop: LoopRow) -> Look:
 def _aside(session: Session, loop: LoopRow) -> tuple[int, int]:
     """How many items were quarantined before they were picked: outside the hold-out, and in it."""
     picked = select(PickRow.key).where(PickRow.loop_id == loop.id, PickRow.key == QuarantineRow.key).exists()
-    query = select(ItemRow.holdout).where(ItemRow.loop_id == loop.id, ItemRow.key == QuarantineRow.key)
-    found = list(session.exec(query.where(QuarantineRow.loop_id == loop.id, ~picked)))
-    return found.count(False), found.count(True)
+    kind = col(QuarantineRow.holdout)
+    query = sa.select(kind, sa.func.count()).where(col(QuarantineRow.loop_id) == loop.id, kind.is_not(None), ~picked)
+    found = {bool(holdout): count for holdout, count in session.execute(query.group_by(kind))}
+    return found.get(False, 0), found.get(True, 0)
 
 
 def _with_labels(seen: Look, session: Session, loop_id: int, *, since: int) -> Look:
@@ -95,11 +98,15 @@ def _with_labels(seen: Look, session: Session, loop_id: int, *, since: int) -> L
     )
 
 
-def _with_round(seen: Look, newest: RoundRow) -> Look:
+def _with_round(seen: Look, newest: RoundRow, session: Session) -> Look:
+    query = select(VersionRow).where(VersionRow.loop_id == newest.loop_id, VersionRow.key == newest.version)
+    version = session.exec(query).one()
     return replace(
         seen,
         round=newest.number,
-        evaluated=newest.evaluated,
+        measured=newest.measured,
+        recipe=version.recipe,
+        weights=version.weights,
         kind=newest.kind,
         reason=newest.reason,
         terms=newest.terms,

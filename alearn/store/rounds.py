@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from alearn.store.database import chunks, upsert
+from alearn.store.items import put_aside
 from alearn.store.scope import Scope
 from alearn.store.tables import LoopRow, MetricRow, PickRow, RoundRow, VersionRow
 
@@ -33,9 +34,10 @@ class Rounds:
                     session.add(row)
             self._loop(session, queue_wanted=version, queue_round=round_)
 
-    def pushed(self, keys: Collection[str], refused: Mapping[str, str], *, queue: str) -> None:
-        """The platform has these tasks, has refused those, and shows this queue."""
+    def pushed(self, keys: Collection[str], refused: Mapping[str, str], *, queue: str, at: str) -> None:
+        """The platform has these tasks, has refused those (which are put aside), and shows this queue."""
         with self._scope.write() as session:
+            put_aside(session, self._scope, refused, at=at, keyed=True)
             mine = sa.update(PickRow).where(col(PickRow.loop_id) == self._scope.loop_id)
             for some in chunks(sorted(set(keys) - set(refused))):
                 session.execute(mine.where(col(PickRow.key).in_(some)).values(pushed=True))
@@ -46,10 +48,20 @@ class Rounds:
     def _loop(self, session: Any, **values: Any) -> None:
         session.execute(sa.update(LoopRow).where(col(LoopRow.id) == self._scope.loop_id).values(**values))
 
-    def prepared(self, project: str) -> None:
-        """The platform's project exists."""
+    def prepared(self, project: str, *, platform: str) -> bool:
+        """The platform's project exists; returns whether it is another than before.
+
+        Then the cursor is void, and every open pick is pushed to the new one.
+        """
         with self._scope.write() as session:
-            self._loop(session, project=project)
+            loop = self._scope.loop(session, lock=True)
+            moved = loop.project is not None and (loop.project, loop.platform) != (project, platform)
+            self._loop(session, project=project, platform=platform)
+            if moved:
+                self._loop(session, cursor=None, queue_applied=None)
+                mine = sa.update(PickRow).where(col(PickRow.loop_id) == self._scope.loop_id)
+                session.execute(mine.values(pushed=False))
+        return moved
 
     def picks(self, *, open_only: bool = False) -> list[PickRow]:
         """The picks, in the order of the queue: by score, then key."""
@@ -61,7 +73,6 @@ class Rounds:
     def pushed_keys(self) -> list[str]:
         """The keys of all tasks that the platform was given and that are not known to be gone."""
         query = select(PickRow.key).where(PickRow.loop_id == self._scope.loop_id, col(PickRow.pushed).is_(True))
-        query = query.where(sa.or_(col(PickRow.closed).is_(None), col(PickRow.closed) != "missing"))
         with self._scope.read() as session:
             return list(session.exec(query.order_by(PickRow.key)))
 
@@ -70,7 +81,7 @@ class Rounds:
         with self._scope.write() as session:
             upsert(session, VersionRow, [{"loop_id": self._scope.loop_id, **version}])
             upsert(
-                session, RoundRow, [{"loop_id": self._scope.loop_id, "holdout_labels": 0, "evaluated": False, **round_}]
+                session, RoundRow, [{"loop_id": self._scope.loop_id, "holdout_labels": 0, "measured": None, **round_}]
             )
 
     def version(self, key: str) -> VersionRow | None:
@@ -80,12 +91,14 @@ class Rounds:
                 select(VersionRow).where(VersionRow.loop_id == self._scope.loop_id, VersionRow.key == key)
             ).first()
 
-    def evaluated(self, round_: int, metrics: Sequence[Mapping[str, Any]], *, holdout_labels: int) -> None:
-        """A round has its numbers."""
+    def evaluated(
+        self, round_: int, metrics: Sequence[Mapping[str, Any]], *, measured: str, holdout_labels: int
+    ) -> None:
+        """A round has its numbers; `measured` fingerprints what they were measured for. Its decision is to be taken."""
         rows = [{"loop_id": self._scope.loop_id, "round": round_, **metric} for metric in metrics]
         with self._scope.write() as session:
             upsert(session, MetricRow, rows)
-            self._round(session, round_, evaluated=True, holdout_labels=holdout_labels)
+            self._round(session, round_, measured=measured, holdout_labels=holdout_labels, kind=None, reason=None)
 
     def decided(self, round_: int, *, kind: str, reason: str, terms: str) -> None:
         """It is decided whether the loop goes on after this round."""

@@ -19,7 +19,7 @@ from alearn.store.lease import Lease
 from alearn.store.look import Look, look
 from alearn.store.rounds import Rounds
 from alearn.store.scope import Scope
-from alearn.store.tables import LoopRow
+from alearn.store.tables import LoopRow, PickRow
 
 
 class Store:
@@ -39,7 +39,7 @@ class Store:
         """Open the loop called `name`, or begin it.
 
         Raises:
-            ConfigError: the loop was begun with other classes.
+            ConfigError: people have been asked with other classes.
             StoreError: the store cannot be opened, or `create` is False and the loop is not there.
         """
         if url is None and not create and not (home / "alearn.sqlite3").exists():
@@ -49,7 +49,7 @@ class Store:
         if row is None and not create:
             raise _absent(name, home)
         row = row or _begin(database, name, schema, at)
-        _same_schema(row, schema)
+        _same_schema(database, row, schema)
         assert row.id is not None
         return cls(database, Blobs(home / "blobs"), row.id)
 
@@ -113,14 +113,21 @@ def _written(schema: LabelSchema) -> str:
     return json.dumps({"task_type": schema.task_type, "classes": list(schema.classes)}, ensure_ascii=False)
 
 
-def _same_schema(row: LoopRow, schema: LabelSchema) -> None:
+def _same_schema(database: Database, row: LoopRow, schema: LabelSchema) -> None:
+    """Take over other classes as long as nobody has been asked; afterwards they would change what was said."""
     if row.schema_fingerprint == schema.fingerprint():
         return
+    with database.write() as session:
+        asked = session.exec(select(PickRow.key).where(PickRow.loop_id == row.id).limit(1)).first()
+        if asked is None:
+            row.label_schema, row.schema_fingerprint = _written(schema), schema.fingerprint()
+            session.merge(row)
+            return
     before = json.loads(row.label_schema)["classes"]
     gone = [name for name in before if name not in schema.classes]
     new = [name for name in schema.classes if name not in before]
     raise ConfigError(
-        f"`task.classes` of loop {row.name!r} must stay as they were when it began: {', '.join(before)}. "
+        f"`task.classes` of loop {row.name!r} must stay as they were when people were asked: {', '.join(before)}. "
         f"Got {', '.join(schema.classes)} (removed: {', '.join(gone) or 'none'}; new: {', '.join(new) or 'none'}). "
         "Put them back, or begin a loop with another `name`."
     )

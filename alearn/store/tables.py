@@ -20,7 +20,9 @@ class LoopRow(SQLModel, table=True):
 
     `items` and `holdout_items` count the item rows, so that looking does not. `label_seq` grows by one with every label
     that changes. `cursor` is the platform's, `queue_wanted` and `queue_applied` are queue versions: intent, and
-    effect. `source` is the fingerprint of the item source that was read to its end.
+    effect; `queue_round` is the round whose version made the order, -1 when it must be made anew. `source` is the
+    fingerprint of the item source that was read to its end, `split` says how items were divided into pool and hold-out.
+    `platform` names what `project` and `cursor` are about.
     """
 
     __tablename__ = "loop"
@@ -39,6 +41,8 @@ class LoopRow(SQLModel, table=True):
     queue_applied: str | None = Field(default=None, sa_type=Text)
     queue_round: int = 0
     source: str | None = Field(default=None, sa_type=Text)
+    split: str | None = Field(default=None, sa_type=Text)
+    platform: str | None = Field(default=None, sa_type=Text)
 
 
 class ItemRow(SQLModel, table=True):
@@ -58,13 +62,14 @@ class ItemRow(SQLModel, table=True):
 
 
 class QuarantineRow(SQLModel, table=True):
-    """Something that could not be used, and why. `key` is set when there is an item row for it."""
+    """Something that could not be used, and why. `key` and `holdout` are set when there is an item row for it."""
 
     __tablename__ = "quarantine"
 
     loop_id: int = _loop_key()
     place: str = Field(sa_column=Column(Text, primary_key=True))
     key: str | None = Field(default=None, sa_type=Text)
+    holdout: bool | None = None
     reason: str = Field(sa_type=Text)
     at: str = Field(sa_type=Text)
 
@@ -73,8 +78,8 @@ class PickRow(SQLModel, table=True):
     """An item that was chosen to be asked about.
 
     `purpose` is "query" or "holdout". `score` is its place in the queue (0 = ask first), `label` and `confidence` the
-    suggestion. `pushed` says that the platform has it. `closed` says why it is no longer open: labeled, skipped,
-    refused, missing, unreadable.
+    suggestion. `pushed` says that the platform has it. `closed` says why it is no longer open: labeled, skipped, empty,
+    refused, missing, unreadable. `strategy` is "found" for a task that was on the platform before anybody picked it.
     """
 
     __tablename__ = "pick"
@@ -145,7 +150,8 @@ class VersionRow(SQLModel, table=True):
 class RoundRow(SQLModel, table=True):
     """A point of the learning curve. `kind`, `reason` and `terms` are the stopping decision, None until it is taken.
 
-    `label_seq` is the loop's when the training set was read. `libraries` is a JSON object of library versions.
+    `measured` fingerprints what the metrics were measured for (positive class, confidence of the bounds); None until
+    they are. `label_seq` is the loop's when the training set was read. `libraries` is a JSON object of versions.
     """
 
     __tablename__ = "round"
@@ -159,7 +165,7 @@ class RoundRow(SQLModel, table=True):
     libraries: str = Field(sa_type=Text)
     seconds: float = 0.0
     at: str = Field(sa_type=Text)
-    evaluated: bool = False
+    measured: str | None = Field(default=None, sa_type=Text)
     kind: str | None = Field(default=None, sa_type=Text)
     reason: str | None = Field(default=None, sa_type=Text)
     terms: str | None = Field(default=None, sa_type=Text)
@@ -181,14 +187,13 @@ class MetricRow(SQLModel, table=True):
 
 
 class NoticeRow(SQLModel, table=True):
-    """A sentence for the people who run the loop, kept once however often it is said."""
+    """A sentence for the people who run the loop, kept once however often it is said; `at` is the latest time."""
 
     __tablename__ = "notice"
 
     loop_id: int = _loop_key()
     text: str = Field(sa_column=Column(Text, primary_key=True))
     at: str = Field(sa_type=Text)
-    times: int = 1
 
 
 class LeaseRow(SQLModel, table=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +60,5 @@ def _full_by_limit(folder: Path) -> None:
         "except StoreError: sys.exit(0)\n"
         "sys.exit(1)\n"
     )
-    assert resource.RLIMIT_FSIZE is not None
     assert subprocess.run([sys.executable, "-c", code, str(folder)], check=False).returncode == 0
     assert [path for path in folder.rglob("*") if path.is_file()] == []

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from alearn.core.consensus import consensus
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlmodel import SQLModel
 
+from alearn.core.consensus import consensus
 from alearn.core.schema import LabelSchema
 from alearn.errors import ConfigError, LeaseLost, StoreError
 from alearn.store import Look, Store
@@ -100,6 +101,7 @@ def test_a_label_follows_its_annotations(store: Store) -> None:
     assert collect(store, ("a", [])) == 1
     assert store.annotations.training(holdout=False).values == ()
     assert store.look().open == 1, "an item that lost its label is asked again"
+    assert store.look().queue_stale, "and the queue is ordered anew, so that it is seen"
     assert [row.deleted for row in store.annotations.all()] == [True], "what was said is never lost"
     assert store.loop().cursor == "c1"
 
@@ -136,11 +138,53 @@ def test_skips_close_and_strangers_are_ignored(store: Store) -> None:
     assert (store.look().open, store.look().labels) == (0, 0)
 
 
+def test_what_the_platform_already_holds_is_adopted(store: Store) -> None:
+    """A label without a pick (an adopted project, a restored store) is a closed pick, so that nobody is asked again."""
+    store.items.add([*items("a", "b"), *items("h", holdout=True)])
+    collect(store, ("a", [said("1", "owl")]), ("b", []), ("h", [said("2", "crow")]))
+    assert {row.key: (row.purpose, row.strategy, row.closed, row.pushed) for row in store.rounds.picks()} == {
+        "a": ("query", "found", "labeled", True),
+        "b": ("query", "found", None, True),
+        "h": ("holdout", "found", "labeled", True),
+    }
+    seen = store.look()
+    assert (seen.pool_left, seen.holdout_left, seen.holdout_held, seen.open, seen.labels) == (0, 0, 1, 1, 2)
+
+
+def test_another_project_gets_everything_again(store: Store) -> None:
+    """When the platform, or its project, is another than before, the cursor is void and open picks are pushed anew."""
+    store.items.add(items("a", "b"))
+    pick(store, "a", "b")
+    assert not store.rounds.prepared("p1", platform="files")
+    store.rounds.pushed(["a", "b"], {}, queue="q1", at=NOW)
+    collect(store, ("a", [said("1", "owl")]), cursor="c9")
+    assert not store.rounds.prepared("p1", platform="files")
+    assert store.loop().cursor == "c9"
+    assert store.rounds.prepared("p1", platform="simulated")
+    seen = store.look()
+    assert (store.loop().cursor, seen.unpushed, seen.queue_unapplied, seen.labels) == (None, 1, True, 1)
+
+
+def test_what_can_be_read_again_is_put_back(store: Store) -> None:
+    """Adding an item that had been put aside takes it out of quarantine and opens its pick."""
+    store.items.add(items("a", "b"))
+    pick(store, "a")
+    store.items.quarantine({"a": "truncated", "b": "truncated"}, at=NOW, keyed=True)
+    store.items.quarantine({"c.png": "empty"}, at=NOW, keyed=False)
+    assert store.items.add(items("a", "b")) == 0
+    store.items.found_again(["c.png"])
+    assert store.items.quarantined() == []
+    assert (store.look().pool_left, store.look().open) == (1, 1)
+
+
 def test_deleted_tasks_close_and_keep_their_label(store: Store) -> None:
     """A task deleted on the platform is not asked again; a label it had stays."""
     store.items.add(items("a", "b"))
     pick(store, "a", "b")
-    collect(store, ("a", [said("1", "owl")]), missing=["a", "b"], notices=["two tasks are gone"])
+    store.rounds.pushed(["a", "b"], {}, queue="q1", at=NOW)
+    collect(store, ("a", [said("1", "owl")]))
+    collect(store, missing=["a", "b"], notices=["two tasks are gone"])
+    assert store.rounds.pushed_keys() == [], "and is not reported as gone again"
     assert {row.key: row.closed for row in store.rounds.picks()} == {"a": "labeled", "b": "missing"}
     assert store.look().labels == 1
     assert [row.text for row in store.annotations.notices()] == ["two tasks are gone"]
@@ -155,8 +199,9 @@ def test_picks_stay_as_they_were_chosen(store: Store) -> None:
     rows = {row.key: row for row in store.rounds.picks()}
     assert (rows["a"].round, rows["a"].strategy, rows["a"].score) == (1, "random", 0.7)
     assert store.look().queue_unapplied
-    store.rounds.pushed(["a", "b"], {"b": "too large"}, queue="q2")
+    store.rounds.pushed(["a", "b"], {"b": "too large"}, queue="q2", at=NOW)
     assert not store.look().queue_unapplied
+    assert [(row.key, row.reason) for row in store.items.quarantined()] == [("b", "too large")]
     assert {row.key: (row.pushed, row.closed) for row in store.rounds.picks()} == {
         "a": (True, None),
         "b": (False, "refused"),
@@ -164,9 +209,13 @@ def test_picks_stay_as_they_were_chosen(store: Store) -> None:
 
 
 def test_another_schema_is_refused(store: Store, url: str, tmp_path: Path) -> None:
-    """A loop's classes cannot change under its labels."""
-    with pytest.raises(ConfigError, match="removed: owl; new: hawk"):
-        Store.open("birds", LabelSchema(("crow", "hawk")), url=url, home=tmp_path, at=NOW)
+    """A loop's classes cannot change once people were asked; before, a mistyped one can be corrected."""
+    mended = LabelSchema(("crow", "owl", "hawk"))
+    Store.open("birds", mended, url=url, home=tmp_path, at=NOW).close()
+    store.items.add(items("a"))
+    pick(store, "a")
+    with pytest.raises(ConfigError, match="removed: hawk; new: none"):
+        Store.open("birds", SCHEMA, url=url, home=tmp_path, at=NOW)
 
 
 def test_a_loop_that_has_not_begun_is_named(url: str, tmp_path: Path) -> None:
@@ -213,27 +262,52 @@ def test_a_dead_owner_is_followed_at_once(store: Store, url: str, tmp_path: Path
     second.close()
 
 
-def _claim(url: str, home: Path, owner: str, won: Any) -> None:
+def _claim(url: str, home: Path, owner: str, barrier: Any, won: Any) -> None:
     store = Store.open("race", SCHEMA, url=url, home=home, at=NOW)
+    barrier.wait(timeout=60)
     try:
-        store.lease(owner, now=100.0, seconds=60.0, alive=lambda _: True)
-        won.put(owner)
+        won.put(store.lease(owner, now=100.0, seconds=60.0, alive=lambda _: True).owner)
     except LeaseLost:
         won.put(None)
 
 
 def test_of_many_one_gets_the_lease(url: str, tmp_path: Path) -> None:
     """Processes that begin a loop and want its lease at the same moment: one has it, and there is one loop."""
-    Database(url).close()
     context = multiprocessing.get_context("spawn")
-    won = context.Queue()
-    rivals = [context.Process(target=_claim, args=(url, tmp_path, f"rival {n}", won)) for n in range(4)]
+    won, barrier = context.Queue(), context.Barrier(6)
+    rivals = [context.Process(target=_claim, args=(url, tmp_path, f"rival {n}", barrier, won)) for n in range(6)]
     for rival in rivals:
         rival.start()
     found = [won.get(timeout=60) for _ in rivals]
     for rival in rivals:
         rival.join()
     assert sum(owner is not None for owner in found) == 1
+
+
+def test_a_rival_waits_until_the_lease_is_decided(store: Store, url: str, tmp_path: Path) -> None:
+    """One that looks while another takes an expired lease over does not take it over as well."""
+    store.lease("old", now=0.0, seconds=1.0, alive=lambda _: True)
+    second = Store.open("birds", SCHEMA, url=url, home=tmp_path, at=NOW)
+    third = Store.open("birds", SCHEMA, url=url, home=tmp_path, at=NOW)
+    outcomes: list[object] = []
+
+    def rival() -> None:
+        try:
+            outcomes.append(third.lease("third", now=10.0, seconds=60.0, alive=lambda _: True))
+        except LeaseLost as error:
+            outcomes.append(error)
+
+    with second._scope.database.write() as session:
+        session.execute(sa.text("UPDATE lease SET owner = 'second', fence = 2, expires_at = 70"))
+        session.execute(sa.text("UPDATE loop SET label_seq = label_seq"))
+        waiting = threading.Thread(target=rival)
+        waiting.start()
+        waiting.join(timeout=0.5)
+        assert waiting.is_alive(), "the rival waits for the transaction"
+    waiting.join(timeout=30)
+    assert isinstance(outcomes[0], LeaseLost)
+    second.close()
+    third.close()
 
 
 def test_migrations_give_the_tables_that_the_code_knows(url: str) -> None:

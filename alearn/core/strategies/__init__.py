@@ -19,7 +19,7 @@ from alearn.core.strategies.uncertainty_herding import uncertainty_herding
 from alearn.core.strategies.uniform import uniform
 from alearn.errors import StrategyError
 
-__all__ = ["STRATEGIES", "Need", "Pool", "Select", "Strategy", "resolve"]
+__all__ = ["STRATEGIES", "Need", "Pool", "Select", "Strategy", "resolve", "resolve_cold_start"]
 
 NOTHING: frozenset[Need] = frozenset()
 PROBA: frozenset[Need] = frozenset({"proba"})
@@ -66,6 +66,23 @@ def resolve(name: str) -> Strategy:
             f"Got {name!r}. Correct it."
         )
     return _foreign(name, family, rest)
+
+
+def resolve_cold_start(name: str) -> Strategy:
+    """The strategy that a config calls `name`, for the time when there is no model yet.
+
+    Raises:
+        StrategyError: as `resolve` does; or it needs `proba`, which only a model can give.
+    """
+    strategy = resolve(name)
+    if "proba" not in strategy.needs:
+        return strategy
+    able = ", ".join(row.name for row in STRATEGIES.values() if "proba" not in row.needs)
+    raise StrategyError(
+        f"`query.cold_start` chooses while there is no model, so it must not need a model's probabilities: {able}, "
+        "modal:information_density, or package.module:STRATEGY, a Strategy whose `needs` lack `proba`. "
+        f"Got {name!r}. Correct it, or remove the line."
+    )
 
 
 def _foreign(name: str, module: str, attribute: str) -> Strategy:

@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx
 
 from alearn.errors import Refused, Unavailable
+from alearn_connectors.label_studio.client import is_here
 
 Seat = Callable[[], httpx.Client]
 """Opens a client that is logged in as one annotator."""
@@ -51,7 +52,7 @@ def enter(account: Account, url: str, invite: Callable[[], str]) -> httpx.Client
         Unavailable: Label Studio does not answer now.
         Refused: it takes neither the password nor a new account.
     """
-    client = httpx.Client(base_url=url, timeout=30, trust_env=not direct(url))
+    client = httpx.Client(base_url=url, timeout=30, trust_env=not is_here(url))
     try:
         entered = _submit(client, "/user/login/", account) or _submit(client, invite(), account)
     except httpx.RequestError as error:
@@ -97,11 +98,6 @@ def _invite(owner: httpx.Client) -> str:
             f"Label Studio must hand out an invite link for robots. Got: {answer.status_code}. Let one robot work."
         )
     return str(answer.json()["invite_url"])
-
-
-def direct(url: str) -> bool:
-    """Whether a server is on this machine, where a proxy must not stand between."""
-    return httpx.URL(url).host in {"127.0.0.1", "localhost", "::1"}
 
 
 def _submit(client: httpx.Client, page: str, account: Account) -> bool:

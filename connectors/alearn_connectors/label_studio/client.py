@@ -88,7 +88,7 @@ class Client:
             auth=self.credential,
             timeout=PATIENCE,
             headers={"User-Agent": "alearn"},
-            trust_env=not _is_here(url),  # a proxy cannot reach this machine's loopback
+            trust_env=not is_here(url),
         )
 
     def __repr__(self) -> str:
@@ -230,7 +230,8 @@ class _Stale(Unavailable):
     """The server closed a connection that was kept open."""
 
 
-def _is_here(url: str) -> bool:
+def is_here(url: str) -> bool:
+    """Whether a server is on this machine, whose loopback a proxy cannot reach."""
     host = urlsplit(url).hostname or ""
     return host == "localhost" or host.startswith("127.") or host == "::1"
 

@@ -25,6 +25,9 @@ CONTROL, OBJECT = "label", "item"
 _SELECT_ABOVE = 30
 """With more classes than this they are a drop-down list."""
 
+_IMAGE_HEIGHT = "calc(100vh - 260px)"
+"""Leaves room for the question above and the classes below; Label Studio's own 194px push the classes off the page."""
+
 _VARIABLE = re.compile(r"\$(?=[\w\[\].{}])")
 """What Label Studio's page would replace by a field of the task's data."""
 
@@ -45,7 +48,9 @@ def label_config(schema: LabelSchema, data: DataKind, question: str = "") -> str
     if question:
         ET.SubElement(view, "Header", value=_shown(" ".join(question.split())))
     if data == "image":
-        ET.SubElement(view, "Image", name=OBJECT, value=f"${data}", zoom="true", zoomControl="true")
+        ET.SubElement(
+            view, "Image", name=OBJECT, value=f"${data}", zoom="true", zoomControl="true", maxHeight=_IMAGE_HEIGHT
+        )
     else:
         ET.SubElement(view, "Text", name=OBJECT, value=f"${data}", valueType="text")
     layout = {"layout": "select"} if len(schema.classes) > _SELECT_ABOVE else {"showInline": "true"}

@@ -22,7 +22,8 @@ from alearn.core.annotators import Answer, Profile, answer
 from alearn.errors import Refused, Unavailable
 from alearn.platform import Setting
 from alearn_connectors.label_studio import place
-from alearn_connectors.label_studio.accounts import Seat, direct, seats
+from alearn_connectors.label_studio.accounts import Seat, seats
+from alearn_connectors.label_studio.client import is_here
 from alearn_connectors.label_studio.options import read_options
 from alearn_connectors.label_studio.project import find_number
 from alearn_connectors.label_studio.robot import Robot
@@ -41,7 +42,7 @@ def crew(setting: Setting, profile: Profile, count: int = 1) -> RobotAnnotators:
 
     def owner() -> httpx.Client:  # found anew each time: a private server may come back elsewhere
         with closing(place.connect(options)) as door:
-            return httpx.Client(base_url=door.url, auth=door.credential, timeout=30, trust_env=not direct(door.url))
+            return httpx.Client(base_url=door.url, auth=door.credential, timeout=30, trust_env=not is_here(door.url))
 
     found = seats(owner, setting.home / "label-studio" / "robots.json", count)
     find = partial(find_number, setting=setting)

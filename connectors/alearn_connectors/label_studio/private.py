@@ -118,7 +118,7 @@ class PrivateServer:
         """Wait until the process just started answers; when it does not, end it and say why."""
         started = told = time.monotonic()
         try:
-            while not self._answers(state):
+            while not self._answers(state, patience=3.0):  # whoever took the port may never answer
                 self._look_for_failure(time.monotonic() - started)
                 if time.monotonic() - told > 5:
                     told = time.monotonic()
@@ -150,11 +150,11 @@ class PrivateServer:
         log = self.home.log
         return kind(f"{what}. Mend what {log} says, then run this again. Its last lines:\n{last_lines(log)}")
 
-    def _answers(self, state: Mapping[str, str]) -> bool:
+    def _answers(self, state: Mapping[str, str], patience: float = 10.0) -> bool:
         """Whether our server answers there: whoever knows our token is ours."""
         try:
             headers = {"Authorization": f"Token {self.home.token_file.read_text()}"}
-            with httpx.Client(base_url=state["url"], headers=headers, timeout=10, trust_env=False) as client:
+            with httpx.Client(base_url=state["url"], headers=headers, timeout=patience, trust_env=False) as client:
                 return (
                     client.get("/health").is_success
                     and client.get("/api/version").json().get("release") == state["version"]

@@ -62,7 +62,7 @@ class Loop:
 
     def tasks(self) -> dict[str, int]:
         """{key: task id}; fails when a key has two tasks."""
-        found = self.get("/api/tasks", project=self.project, page_size=5000)["tasks"]
+        found = self.get("/api/tasks", project=self.project, page_size=5000, include="id,data")["tasks"]
         keys = [task["data"].get("alearn_id") for task in found]
         assert len(set(keys)) == len(keys), "a task is doubled"
         return {key: task["id"] for key, task in zip(keys, found, strict=True)}

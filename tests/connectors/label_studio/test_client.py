@@ -41,7 +41,7 @@ def server(answer: Callable[[BaseHTTPRequestHandler], tuple[int, str, str]]) -> 
             """Quiet."""
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{httpd.server_address[1]}", asked
     finally:

@@ -30,6 +30,7 @@ class LabelStudioCase(PlatformCase):
         self.people = people
         self.owner: httpx.Client = server.client
         self._ids: dict[tuple[str, str], int] = {}
+        self._scopes: dict[str, str] = {}
 
     def open(self, setting: Setting) -> Platform:
         token = self.folder / "token"
@@ -42,8 +43,7 @@ class LabelStudioCase(PlatformCase):
 
     def annotate(self, setting: Setting, key: str, value: str, annotator: str = "ann") -> str:
         made = self._answer(annotator, self._id(setting, key), value)
-        scope = f"{self._project(setting)}.{convert.compact(self._get(setting, '')['created_at'])}"
-        return f"{scope}/{made['id']}-{convert.compact(made['created_at'])}"
+        return f"{self._scope(setting)}/{made['id']}-{convert.compact(made['created_at'])}"
 
     def skip(self, setting: Setting, key: str, annotator: str = "ann") -> None:
         self._answer(annotator, self._id(setting, key), None)
@@ -91,8 +91,11 @@ class LabelStudioCase(PlatformCase):
         assert number is not None, "the loop is prepared"
         return number
 
-    def _get(self, setting: Setting, path: str) -> Any:
-        return self.owner.get(f"/api/projects/{self._project(setting)}/{path}").raise_for_status().json()
+    def _scope(self, setting: Setting) -> str:
+        if setting.loop not in self._scopes:
+            raw = self.owner.get(f"/api/projects/{self._project(setting)}/").raise_for_status().json()
+            self._scopes[setting.loop] = f"{raw['id']}.{convert.compact(raw['created_at'])}"
+        return self._scopes[setting.loop]
 
     def _list(self, setting: Setting) -> list[Any]:
         params: dict[str, Any] = {"project": self._project(setting), "page_size": 5000, "include": "id,data"}

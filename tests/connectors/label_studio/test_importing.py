@@ -67,7 +67,7 @@ class TestImport:
     @pytest.mark.parametrize("pause", [0.0, 0.4])
     def test_a_push_that_was_killed_doubles_nothing(self, loop: Any, tmp_path: Path, pause: float) -> None:
         """Killed hard while a chunk is on its way, or between two; the next push completes it."""
-        keys, setting = loop.keys_of(4000), loop.setting
+        keys, setting = loop.keys_of(2500), loop.setting  # three chunks
         told = {"keys": keys, "loop": setting.loop, "home": str(setting.home), "options": dict(setting.options)}
         (tmp_path / "told.json").write_text(json.dumps(told | {"classes": loop.classes}))
         process = subprocess.Popen([sys.executable, "-c", PUSH, str(tmp_path / "told.json")])

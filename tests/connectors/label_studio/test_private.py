@@ -32,15 +32,21 @@ CONFIG = """<View><Image name="image" value="$image"/>
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateServer]:
-    """A server that has been started twice, the second time by a process that has ended since.
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("server")
 
-    A test that stops it starts it again.
-    """
-    server = PrivateServer(tmp_path_factory.mktemp("server"))
-    server.up(print)
-    server.down()
-    start_elsewhere(server).wait(300)
+
+@pytest.fixture(scope="module")
+def started(home: Path) -> list[Mapping[str, str]]:
+    """What two processes, which have ended since, were told when both started a new server at once."""
+    starters = [start_elsewhere(home), start_elsewhere(home)]
+    return [json.loads(starter.communicate(timeout=300)[0]) for starter in starters]
+
+
+@pytest.fixture(scope="module")
+def up(home: Path, started: list[Mapping[str, str]]) -> Iterator[PrivateServer]:
+    """The server that they started. A test that stops it starts it again."""
+    server = PrivateServer(home)
     yield server
     server.down()
 
@@ -53,10 +59,12 @@ def fresh(tmp_path: Path) -> Iterator[PrivateServer]:
     server.down()
 
 
-def start_elsewhere(server: PrivateServer) -> subprocess.Popen[bytes]:
-    code = "import sys; from pathlib import Path; from alearn_connectors.label_studio.private import PrivateServer\n"
-    code += "PrivateServer(Path(sys.argv[1])).up(print)"
-    return subprocess.Popen([sys.executable, "-c", code, server.home.folder])
+def start_elsewhere(home: Path) -> subprocess.Popen[bytes]:
+    """A process that starts a server, prints what it is told, and ends."""
+    code = "import json, sys; from pathlib import Path\n"
+    code += "from alearn_connectors.label_studio.private import PrivateServer\n"
+    code += "print(json.dumps(dict(PrivateServer(Path(sys.argv[1])).up(lambda told: None))))"
+    return subprocess.Popen([sys.executable, "-c", code, home], stdout=subprocess.PIPE)
 
 
 def running(server: PrivateServer) -> Mapping[str, str]:
@@ -93,20 +101,16 @@ def test_up_twice_is_one_server(up: PrivateServer) -> None:
     assert {"url", "username", "password_file", "token_file", "media_root", "log", "pid"} <= running(up).keys()
 
 
-def test_two_at_once_start_one_server(fresh: PrivateServer) -> None:
-    """The second starter waits for the first."""
-    states: list[Mapping[str, str]] = []
-    servers = [fresh, PrivateServer(fresh.home.folder)]
-    threads = [threading.Thread(target=lambda s=server: states.append(s.up(print))) for server in servers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert states[0] == states[1]
+def test_two_at_once_start_one_server(started: list[Mapping[str, str]], up: PrivateServer) -> None:
+    """The second starter waits for the first, and is told the same."""
+    assert started == [running(up), running(up)]
 
 
 def test_down_and_up_again_keep_address_and_work(up: PrivateServer) -> None:
-    """Anybody who knows the home can stop it; the projects, the token and the port are there after the next start."""
+    """Anybody who knows the home can stop it; the projects, the token and the port are there after the next start.
+
+    From then on no secret is on its command line or in its environment.
+    """
     with client(up) as http:
         title = f"kept {time.time_ns()}"
         http.post("/api/projects/", json={"title": title, "label_config": CONFIG}).raise_for_status()
@@ -118,6 +122,10 @@ def test_down_and_up_again_keep_address_and_work(up: PrivateServer) -> None:
     with client(up) as http:
         found = http.get("/api/projects/", params={"title": title}).raise_for_status().json()
     assert found["count"] == 1
+    process = psutil.Process(int(running(up)["pid"]))
+    seen = json.dumps([process.cmdline(), process.environ()])
+    assert up.home.token_file.read_text() not in seen
+    assert up.home.password_file.read_text() not in seen
 
 
 def test_a_taken_port_is_left_to_its_owner(up: PrivateServer) -> None:
@@ -152,10 +160,10 @@ def test_a_port_that_is_taken_while_it_boots_is_given_up(fresh: PrivateServer) -
 
 def test_an_up_that_was_killed_leaves_nothing_behind(fresh: PrivateServer) -> None:
     """The server it was starting is ended, and the database that nobody was given is made again, with our token."""
-    starter = start_elsewhere(fresh)
+    starter = start_elsewhere(fresh.home.folder)
     soon(lambda: fresh.home.state().get("phase") == "starting", 200)
     starter.send_signal(signal.SIGKILL)
-    starter.wait(5)
+    starter.communicate(timeout=5)
     orphan = fresh.home.state()
     assert fresh.status() is None
     (fresh.home.data / DATABASE).write_bytes(b"half a database")
@@ -186,15 +194,11 @@ def test_a_stranger_with_its_pid_is_not_ended(tmp_path: Path) -> None:
 
 
 def test_secrets_are_private(up: PrivateServer) -> None:
-    """Files 0600 in folders 0700, and nothing on a command line or in the environment of a settled server."""
+    """Files 0600 in folders 0700."""
     home = up.home
     secret_files = [home.password_file, home.token_file, home.log, home.folder / "state.json"]
     assert {stat.S_IMODE(file.stat().st_mode) for file in secret_files} == {0o600}
     assert {stat.S_IMODE(folder.stat().st_mode) for folder in (home.folder, home.data, home.media)} == {0o700}
-    process = psutil.Process(int(running(up)["pid"]))
-    seen = json.dumps([process.cmdline(), process.environ()])
-    assert home.token_file.read_text() not in seen
-    assert home.password_file.read_text() not in seen
 
 
 def test_it_listens_on_loopback_only(up: PrivateServer) -> None:

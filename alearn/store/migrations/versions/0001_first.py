@@ -29,6 +29,8 @@ def upgrade() -> None:
         sa.Column("queue_applied", sa.Text(), nullable=True),
         sa.Column("queue_round", sa.Integer(), nullable=False),
         sa.Column("source", sa.Text(), nullable=True),
+        sa.Column("split", sa.Text(), nullable=True),
+        sa.Column("platform", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
     )
@@ -118,7 +120,6 @@ def upgrade() -> None:
         sa.Column("loop_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("at", sa.Text(), nullable=False),
-        sa.Column("times", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["loop_id"],
             ["loop.id"],
@@ -150,6 +151,7 @@ def upgrade() -> None:
         sa.Column("loop_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("place", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=True),
+        sa.Column("holdout", sa.Boolean(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -169,7 +171,7 @@ def upgrade() -> None:
         sa.Column("libraries", sa.Text(), nullable=False),
         sa.Column("seconds", sa.Float(), nullable=False),
         sa.Column("at", sa.Text(), nullable=False),
-        sa.Column("evaluated", sa.Boolean(), nullable=False),
+        sa.Column("measured", sa.Text(), nullable=True),
         sa.Column("kind", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("terms", sa.Text(), nullable=True),

@@ -1,0 +1,158 @@
+"""The sections of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator, model_validator
+
+from alearn.config.secrets import masked
+from alearn.core.schema import DataKind, LabelSchema, TaskType
+from alearn.core.strategies import STRATEGIES
+from alearn.errors import ConfigError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of the file: frozen, unknown keys are errors, and passwords are not in its repr."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, masked(value)
+
+
+class ItemSpec(Section):
+    """Where the items come from. Exactly one of `path` and `package`."""
+
+    path: str | None = Field(None, description="A folder, a .csv, .jsonl or .parquet file, or an fsspec URL (s3://…)")
+    package: Literal["elpv", "digits"] | None = Field(None, description="A data set that an installed package ships")
+    text_column: str = Field("text", description="Column that holds the text of a text item")
+    image_column: str = Field("image", description="Column that holds an image's path or URL")
+    group_column: str | None = Field(None, description="Items with the same value are never split by the hold-out")
+    truth_column: str | None = Field(None, description="Known answers, for robots and simulated annotators only")
+    truth: Literal["folder"] | None = Field(None, description="`folder`: the known answer is the parent folder's name")
+    recursive: bool = Field(True, description="Look into subfolders")
+    max_mb: float = Field(64, gt=0, le=4096, description="Larger files are quarantined; megabytes")
+    max_pixels: int = Field(100_000_000, ge=1, description="Larger images are quarantined; width times height")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ItemSpec:
+        if (self.path is None) == (self.package is None):
+            raise ValueError("needs exactly one of `path` and `package`")
+        return self
+
+
+class TaskSpec(Section):
+    """What annotators are asked."""
+
+    type: TaskType = "classification"
+    data: DataKind = Field(description="What an item is made of: image or text")
+    classes: tuple[str, ...] = Field(description="The answers, in the order annotators see them")
+    question: str = Field("", max_length=500, description="One sentence shown above each item")
+
+    @field_validator("classes")
+    @classmethod
+    def _sound(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            LabelSchema(classes)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None  # so that it is named beside the file's other faults
+        return classes
+
+
+class ModelSpec(Section):
+    """Which pretrained network, and what is trained on it."""
+
+    name: str = Field(
+        "auto",
+        description="auto (suits the data), efficientnet-lite0, minilm, pixels, or torchvision:NAME, timm:NAME, "
+        "sentence-transformers:NAME",
+    )
+    size: int | None = Field(None, ge=8, le=1024, description="Side of the square an image is resized to, pixels")
+    head: Literal["logistic"] = "logistic"
+    strength: float | None = Field(None, gt=0, description="Inverse L2 regularisation of the head; none: the default")
+
+
+_COLD = [name for name, row in STRATEGIES.items() if "proba" not in row.needs]
+
+
+class QuerySpec(Section):
+    """Which items are asked about, and how many in a round."""
+
+    strategy: str = Field(
+        "uncertainty_herding", description=f"{', '.join(STRATEGIES)}, modal:NAME, or package.module:function"
+    )
+    cold_start: str = Field(
+        "max_herding",
+        description=f"The strategy while there is no model to ask: {', '.join(_COLD)}, or another that needs none",
+    )
+    batch: int = Field(32, ge=1, le=10_000, description="New labels per round")
+
+
+class QueueSpec(Section):
+    """How many open tasks annotators find. A queue is filled to `high` when it has fallen to `low`."""
+
+    low: int | None = Field(None, ge=0, le=100_000, description="none: a quarter of the batch")
+    high: int | None = Field(None, ge=1, le=200_000, description="none: `low` + batch")
+
+
+class HoldoutSpec(Section):
+    """The items that measure the model and are never trained on."""
+
+    size: int = Field(200, ge=0, le=100_000, description="Labels to ask for; a target needs 30; 0: no hold-out")
+    share: Share = Field(0.2, description="At most this share of the groups, drawn by their hash")
+    rate: Share = Field(0.5, description="Share of each batch that goes to the hold-out until it is full")
+
+
+class TargetSpec(Section):
+    """When the loop has done its job."""
+
+    metric: Literal["accuracy", "f1", "macro_f1", "average_precision", "auroc"] = "accuracy"
+    value: float = Field(gt=0, lt=1, description="Reached when the lower confidence bound on the hold-out passes it")
+    positive: str | None = Field(None, description="The class that f1, average_precision and auroc are about")
+    confidence: float = Field(0.95, ge=0.5, lt=1, description="One-sided confidence of the lower bound")
+
+
+class BudgetSpec(Section):
+    """What may be spent at most."""
+
+    labels: int | None = Field(None, ge=1, description="Labels in all, the hold-out's included; none: no limit")
+
+
+class ConsensusSpec(Section):
+    """How annotations become labels."""
+
+    skips: int = Field(1, ge=1, le=100, description="An item skipped by this many annotators is put aside")
+
+
+class PlatformSpec(Section):
+    """Where people annotate."""
+
+    name: str = Field("label-studio", description="label-studio, files, simulated, or an installed connector's name")
+    options: Mapping[str, Any] = Field(default_factory=dict, description="What that connector understands")
+    poll: float = Field(2.0, gt=0, le=3600, description="Seconds between two looks while waiting for annotators")
+
+
+class RobotSpec(Section):
+    """How robot annotators behave where `alearn quickstart` or a benchmark lets them work."""
+
+    count: int = Field(2, ge=1, le=64)
+    accuracy: Share = 0.97
+    skip_rate: Share = 0.0
+    seconds: float = Field(5.0, gt=0, description="Median seconds that a person would need for an item")
+
+
+class StoreSpec(Section):
+    """Where the rows are kept."""
+
+    url: str | None = Field(
+        None, description="An SQLAlchemy URL; none: SQLite in the home folder. ${VARIABLES} are filled in"
+    )
+
+    @field_serializer("url")
+    def _shown(self, url: str | None) -> Any:
+        return masked(url)
