@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from alearn.config import Config, Section, load, parse
+from alearn.config import Config, Section, dump, load, masked, parse
 from alearn.errors import ConfigError
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
@@ -81,6 +81,12 @@ def test_a_wrong_value_says_what_is_allowed() -> None:
         ({"task": {"data": "image", "classes": [1, 2]}}, "`task.classes.0`"),
         ({"target": {"value": 0.9}, "holdout": {"size": 0}}, "holdout.size"),
         ({"target": {"value": 1.5}}, "`target.value`"),
+        ({"target": {"value": 1}}, "`target.value`"),
+        ({"target": {"value": 0.9}, "holdout": {"size": 29}}, "`holdout.size` to at least 30, not 29"),
+        ({"target": {"value": 0.9}, "holdout": {"share": 0}}, "`holdout.share` above 0"),
+        ({"target": {"value": 0.9}, "holdout": {"rate": 0}}, "`holdout.rate` above 0"),
+        ({"target": {"value": 0.9}, "budget": {"labels": 30}}, "`budget.labels` above 30"),
+        ({"folder": "elsewhere"}, "`folder`"),
         ({"target": {"metric": "f1", "positive": "hawk", "value": 0.9}}, "target.positive"),
         ({"queue": {"low": 9, "high": 9}}, "queue.high"),
     ],
@@ -92,8 +98,19 @@ def test_wrong_configs_are_refused(more: dict[str, Any], fault: str) -> None:
 
 def test_every_fault_is_named_at_once() -> None:
     """A person corrects a file once, not fault by fault."""
-    said = refused(sound(seed="x", query={"batch": 0}, nonsense=1))
-    assert len(said.splitlines()) == 3
+    said = refused(sound(seed="x", query={"batch": 0}, nonsense=1, task={"data": "image", "classes": ["a", "a"]}))
+    assert len(said.splitlines()) == 4
+    assert all("birds.yaml" in line for line in said.splitlines())
+    said = refused(sound(target={"value": 0.9}, holdout={"size": 5, "share": 0}))
+    assert len(said.splitlines()) == 2
+    assert all("birds.yaml" in line for line in said.splitlines())
+
+
+def test_a_target_on_the_fewest_holdout_labels_is_fine() -> None:
+    """The limit itself is allowed; without a target a hold-out may be of any size."""
+    sized = lambda size, **more: parse(sound(holdout={"size": size}, **more), name="birds.yaml", folder=Path())  # noqa: E731
+    assert sized(30, target={"value": 0.9}, budget={"labels": 31}).target
+    assert sized(5).holdout.size == 5
 
 
 @pytest.mark.parametrize("name", ["<b>", 'say "hi"', "a, b", "🦉", "ünïcode"])
@@ -110,7 +127,9 @@ def test_variables_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     path = lambda text: parse(sound(items={"path": text}), name="birds.yaml", folder=Path()).items.path  # noqa: E731
     assert path("/data/${BIRDS}") == "/data/photos/birds"
     assert path("${FISH:-photos/fish}") == "photos/fish"
-    assert "FISH" in refused(sound(items={"path": "${FISH}"}))
+    said = refused(sound(items={"path": "${FISH}"}, home="${FOWL}"))
+    assert "FISH" in said
+    assert "FOWL" in said
 
 
 def test_paths_are_meant_from_the_files_folder(tmp_path: Path) -> None:
@@ -119,6 +138,81 @@ def test_paths_are_meant_from_the_files_folder(tmp_path: Path) -> None:
     assert config.source.path == str(tmp_path / "photos")
     assert config.home_ == tmp_path / "runs" / "birds"
     assert parse(sound(items={"path": "s3://a/b"}), name="birds.yaml", folder=tmp_path).source.path == "s3://a/b"
+
+
+def test_a_tilde_is_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a shell, in `items.path` and in `home`."""
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    config = parse(sound(items={"path": "~/photos"}, home="~/loops/birds"), name="birds.yaml", folder=tmp_path)
+    assert config.source.path == str(tmp_path / "me" / "photos")
+    assert config.home_ == tmp_path / "me" / "loops" / "birds"
+
+
+SECRETS = [
+    "postgresql+psycopg://me:hunter2@127.0.0.1:9/x",
+    "postgresql://me:with hunter2@and/@127.0.0.1/x",
+    "redis://:hunter2@localhost",
+    "postgresql://localhost/x?user=me&password=hunter2",
+]
+
+
+@pytest.mark.parametrize("url", SECRETS)
+def test_passwords_are_in_nothing_that_is_shown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop gets the URL as it is; repr, dumps and messages have *** for the password, wherever the URL stands."""
+    monkeypatch.setenv("BIRDS_URL", url)
+    raw = sound(store={"url": "${BIRDS_URL}"}, platform={"options": {"urls": ["${BIRDS_URL}"]}})
+    config = parse(raw, name="birds.yaml", folder=Path())
+    assert config.store.url == url
+    assert config.platform.options["urls"] == [url]
+    for shown in (repr(config), str(config), repr(config.store), config.store.model_dump_json()):
+        assert "hunter2" not in shown
+    assert "***" in repr(config.store)
+    for more in (
+        {"seed": "${BIRDS_URL}"},
+        {"name": "${BIRDS_URL}"},
+        {"store": {"url": {"x": "${BIRDS_URL}"}}},
+        {"target": {"value": 0.9, "positive": "${BIRDS_URL}"}},
+    ):
+        said = refused(sound(**more))
+        assert "hunter2" not in said
+        assert "***" in said
+
+
+def test_a_broken_file_does_not_show_its_text(tmp_path: Path) -> None:
+    """A password may stand in the line that is no YAML; the line's number is enough."""
+    (tmp_path / "birds.yaml").write_text("store:\n  url: 'redis://:hunter2@localhost\n")
+    with pytest.raises(ConfigError, match="line") as error:
+        load(tmp_path / "birds.yaml")
+    assert "hunter2" not in str(error.value)
+
+
+def test_what_is_no_secret_is_shown() -> None:
+    """Ports, users and places are what a person looks for in a message."""
+    for plain in ("http://127.0.0.1:8080/a?b=c", "sqlite:////home/a:b@c/x.db", "s3://bucket/a@b", "me@example.org"):
+        assert masked(plain) == plain
+    assert masked({"token_env": "KEY", "token": "abc"}) == {"token_env": "KEY", "token": "***"}
+
+
+def test_a_dumped_config_is_the_same_loop_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another name and home, all else as it was; what the environment filled in is filled in again, not written."""
+    monkeypatch.setenv("BIRDS_URL", "postgresql://me:hunter2@127.0.0.1/x")
+    options = {"title": "Birds: 1, 2", "overlap": 2, "nested": {"a": [1, None, "no"]}}
+    raw = sound(
+        store={"url": "${BIRDS_URL}"},
+        platform={"name": "files", "options": options},
+        task={"data": "image", "classes": ["yes", "no", "1", "🦉"]},
+        target={"value": 0.9},
+        seed="${SEED:-7}",
+    )
+    before = parse(raw, name="birds.yaml", folder=tmp_path / "a")
+    text = dump(before, name="owls", home=".")
+    assert "hunter2" not in text
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "alearn.yaml").write_text(text, encoding="utf-8")
+    after = load(tmp_path / "b" / "alearn.yaml")
+    assert (after.name, after.home_, after.source) == ("owls", tmp_path / "b", before.source)
+    assert (after.store.url, after.seed, after.platform) == (before.store.url, 7, before.platform)
+    assert (after.task, after.terms, after.recipe) == (before.task, before.terms, before.recipe)
 
 
 def test_a_changed_target_changes_the_terms() -> None:

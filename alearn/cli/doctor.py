@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -96,8 +96,8 @@ def _unbegun(config: Config) -> Iterator[Undertaking]:
 
 def _first_item(config: Config) -> None:
     """Read until something is found; raises DataError when the source is missing, empty or of no known kind."""
-    with TemporaryDirectory() as folder, closing(read_items(config.source, config.task.data, Path(folder))) as items:
-        next(items, None)
+    with TemporaryDirectory() as folder:
+        next(read_items(config.source, config.task.data, Path(folder)), None)
 
 
 def _room(config: Config) -> Finding:

@@ -17,7 +17,6 @@ from alearn.loop.intake import add as take_in_source
 from alearn.loop.intake import take_in
 from alearn.loop.undertaking import Undertaking, opened
 
-
 SAME = "The same command goes on from here."
 
 

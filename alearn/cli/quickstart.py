@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -39,7 +39,7 @@ def run_quickstart(name: str, *, keep: bool, human: bool, as_json: bool) -> None
     chosen, began = load(_find(name)), time.monotonic()
     robots = not human and door.has_robots(chosen.platform.name)
     file = _begin(chosen)
-    config, onward = load(file), _command(file, chosen, robots=robots)
+    config, onward = load(file), go_on_command(file, chosen, robots=robots)
     with going_on(f"Go on with: {onward}"), Terminal() as terminal, ExitStack() as started:
         terminal.say(f"Loop {config.name} in {config.home_}")
         terminal.say(f"After a stop, go on with: {onward}")
@@ -69,20 +69,32 @@ def _find(name: str) -> Path:
 
 def _begin(config: Config) -> Path:
     """Write the config of a loop of its own, so that a quickstart never goes on with an older one; returns the file."""
-    stem = f"{config.name[:40]}-{datetime.now():%Y%m%d-%H%M%S}"
-    for name in (stem, *(f"{stem}-{number}" for number in count(2))):
-        home = Path.cwd() / "runs" / name
-        with suppress(FileExistsError):
-            home.mkdir(parents=True)
-            break
-    text = HEAD + dump(config, name=name, home=".")
+    home = _new_folder(Path.cwd() / "runs", f"{config.name[:40]}-{datetime.now():%Y%m%d-%H%M%S}")
+    text = HEAD + dump(config, name=home.name, home=".")
     file = home / DEFAULT_CONFIG
     file.touch(mode=0o600 if masked(config.store.url) != config.store.url else 0o666)
     file.write_text(text, encoding="utf-8")
     return file
 
 
-def _command(file: Path, config: Config, *, robots: bool) -> str:
+def _new_folder(parent: Path, name: str) -> Path:
+    """A folder that was not there; a number is added to the name of one that was."""
+    for number in count(1):
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise ConfigError(
+                f"A quickstart keeps its loop in a folder of its own. {folder} cannot be made: {error.strerror}. "
+                "Change to a folder that you may write to."
+            ) from error
+        break
+    return folder
+
+
+def go_on_command(file: Path, config: Config, *, robots: bool) -> str:
     """What goes on with the loop, to be copied into a shell in the present folder."""
     here = Path.cwd()
     shown = file.relative_to(here) if file.is_relative_to(here) else file

@@ -14,10 +14,22 @@ from alearn.cli.console import emit, facts, table
 from alearn.config import load
 from alearn.errors import ConfigError
 from alearn.loop.export import export_model_of
-from alearn.loop.plan import plan
+from alearn.loop.plan import Step, plan
 from alearn.loop.undertaking import Undertaking, opened
 from alearn.store.blobs import write_whole
 from alearn.store.tables import MetricRow
+
+
+IN_WORDS = {
+    Step.PREPARE: "prepare: create the annotators' project",
+    Step.PUSH: "push: show annotators the new queue",
+    Step.EVALUATE: "evaluate: measure the newest version",
+    Step.DECIDE: "decide: whether to stop",
+    Step.TRAIN: "train: learn from the new labels",
+    Step.SELECT: "select: choose what to ask about",
+    Step.WAIT: "wait: for annotators",
+    Step.DONE: "done: nothing is left to do",
+}
 
 
 def status_of(loop: Undertaking) -> dict[str, Any]:
@@ -67,7 +79,7 @@ def show_status(path: Path, *, as_json: bool) -> None:
             ("rounds", found["rounds"]),
             *((name, written(row)) for name, row in found["metrics"].items()),
             ("decision", found["decision"]["reason"] if found["decision"] else "none yet"),
-            ("next", found["next"]),
+            ("next", IN_WORDS[Step(found["next"])]),
             *(("annotator", f"{name}: {count}") for name, count in found["annotators"].items()),
         ]
     )

@@ -28,7 +28,8 @@ def _sentence(fault: Mapping[str, Any], name: str) -> str:
         return "\n".join(
             f"{name}: {line}." if line[0] == "`" else f"`{at}` in {name} {line}." for line in message.split("\n")
         )
-    return f"`{at}` in {name}: {message[:1].lower()}{message[1:]}. Got {masked(fault['input'])!r}. {_default(fault['loc'])}"
+    got = repr(masked(fault["input"]))
+    return f"`{at}` in {name}: {message[:1].lower()}{message[1:]}. Got {got}. {_default(fault['loc'])}"
 
 
 def _section(parts: tuple[Any, ...]) -> type[BaseModel] | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from alearn.config.secrets import masked
 from alearn.config.sections import (
     BudgetSpec,
     ConsensusSpec,
@@ -77,7 +78,7 @@ class Config(Section):
             return
         classes, labels = self.task.classes, self.budget.labels
         if self.target.positive is not None and self.target.positive not in classes:
-            yield f"`target.positive` must be one of {', '.join(classes)}, not {self.target.positive!r}"
+            yield f"`target.positive` must be one of {', '.join(classes)}, not {masked(self.target.positive)!r}"
         if self.holdout.size < FEWEST:
             yield (
                 f"`target` is judged on {FEWEST} hold-out labels or more: set `holdout.size` to at least {FEWEST}, "

@@ -33,7 +33,7 @@ class Filling:
         return _VARIABLE.sub(self._found, value)
 
     def _found(self, match: re.Match[str]) -> str:
-        found = os.environ.get(match[1], match[2])
+        found: str | None = os.environ.get(match[1], match[2])
         if found is None:
             self.missing.append(match[1])
         return found or ""

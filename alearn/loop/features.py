@@ -18,7 +18,6 @@ from alearn.models import EmbeddingCache, Trunk, embed_items, load_trunk
 from alearn.places import cache_folder
 from alearn.store import Store
 
-
 PIECE = 20_480
 """Items whose contents are in memory at once; a multiple of the shards' length, so that no shard is cut short."""
 

@@ -144,8 +144,8 @@ class _Ordering(_Fixtures):
 
     def test_the_queue_has_the_order_that_was_pushed(self, bench: Bench) -> None:
         """The order of the queue, not of the tasks, is what annotators get."""
-        tasks = texts(4)
-        order = [tasks[at].key for at in (2, 0, 3, 1)]
+        tasks = texts(6)
+        order = [tasks[at].key for at in (2, 5, 0, 3, 1, 4)]
         bench.push(tasks, entries(order))
         assert bench.case.queue(bench.setting) == order
 

@@ -83,7 +83,7 @@ def test_names_that_do_not_exist(section: dict[str, Any], part: str, edit: Calla
 
 def test_other_classes_for_a_loop_that_has_begun(loop: Path, edit: Callable[..., Path], alearn: Alearn) -> None:
     """The labels there are would mean something else."""
-    alearn("add", loop)
+    alearn("run", loop)
     assert_refused(alearn("run", edit(task={"classes": ["even", "odd", "other"]})), "new: other")
 
 
@@ -101,6 +101,39 @@ def test_secrets_are_not_shown(edit: Callable[..., Path], alearn: Alearn) -> Non
     said = alearn("run", edit(store={"url": "postgresql+psycopg://me:hunter2@127.0.0.1:9/x"}))
     assert_refused(said, "127.0.0.1:9")
     assert "hunter2" not in said.err + said.out
+
+
+def test_config_check_does_not_show_passwords(
+    edit: Callable[..., Path], alearn: Alearn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is printed can be pasted into an issue."""
+    monkeypatch.setenv("LOOP_DATABASE", "postgresql+psycopg://me:hunter2@127.0.0.1:9/x")
+    edit(platform={"name": "simulated", "options": {"also": "${LOOP_DATABASE}"}})
+    said = alearn("config", "check", edit(store={"url": "${LOOP_DATABASE}"}))
+    assert said.code == 0
+    assert said.out.count("postgresql+psycopg://me:***@127.0.0.1:9/x") == 2
+    assert "hunter2" not in said.out
+
+
+@pytest.mark.parametrize("out", ["nodir/x.yaml", "photos"])
+def test_init_where_no_file_can_be(
+    out: str, loop: Path, alearn: Alearn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that is not there, or that is in the way, is one sentence."""
+    monkeypatch.chdir(tmp_path)
+    assert_refused(alearn("init", "photos", "--classes", "a,b", "--out", out), "--out", out)
+    assert not (tmp_path / "nodir").exists()
+
+
+def test_init_of_what_cannot_be_guessed(alearn: Alearn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong guess would be found an hour later; what is not there is said, and what is not clear is asked."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "void").mkdir()
+    assert_refused(alearn("init", "nowhere", "--classes", "a,b"), "nowhere")
+    assert_refused(alearn("init", "void", "--classes", "a,b"), "--data image or --data text")
+    assert_refused(alearn("init", "s3://bucket/photos", "--classes", "a,b"), "--data image or --data text")
+    assert not (tmp_path / "alearn.yaml").exists()
+    assert alearn("init", "s3://bucket/photos", "--classes", "a,b", "--data", "image").code == 0
 
 
 def test_two_controllers(loop: Path, alearn: Alearn, edit: Callable[..., Path], tmp_path: Path) -> None:

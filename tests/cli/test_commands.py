@@ -162,6 +162,34 @@ def test_init_writes_a_config_that_runs(loop: Path, alearn: Alearn, tmp_path: Pa
     assert "must not exist" in again.err
 
 
+@pytest.mark.parametrize("source", ["photos", "photos/", "./photos", "{tmp}/photos", "~/photos"])
+def test_init_names_the_items_as_the_file_sees_them(
+    source: str, loop: Path, alearn: Alearn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the file is written, its path leads to what was meant in the folder where the command was given."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "sub").mkdir()
+    for out in ("alearn.yaml", "sub/a.yaml"):
+        said = alearn("init", source.format(tmp=tmp_path), "--classes", "even,odd", "--out", out)
+        assert said.code == 0, said.err
+        config = load(tmp_path / out)
+        assert (config.source.path, config.task.data) == (str(tmp_path / "photos"), "image")
+
+
+def test_init_in_a_folder_called_like_a_number(
+    loop: Path, alearn: Alearn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """YAML would take 2024 for a number; as a name and as a path it stays text."""
+    (tmp_path / "2024").mkdir()
+    (tmp_path / "photos").rename(tmp_path / "2024" / "2023")
+    monkeypatch.chdir(tmp_path / "2024")
+    said = alearn("init", "2023", "--classes", "1,2")
+    assert said.code == 0, said.err
+    config = load(tmp_path / "2024" / "alearn.yaml")
+    assert (config.name, config.items.path, config.task.classes) == ("2024", "2023", ("1", "2"))
+
+
 def test_the_schema_is_json(alearn: Alearn) -> None:
     """`config schema` is for editors."""
     assert "query" in alearn("config", "schema").json["properties"]
@@ -174,6 +202,60 @@ def test_doctor_says_what_is_wrong(loop: Path, edit: Callable[..., Path], alearn
     said = alearn("doctor", loop, "--json")
     assert said.code == 1
     assert any("astrology" in one["advice"] for one in said.json if not one["ok"])
+
+
+@pytest.mark.parametrize("url", [None, "sqlite:///{tmp}/elsewhere/rows.sqlite3"])
+def test_doctor_begins_nothing(url: str | None, edit: Callable[..., Path], alearn: Alearn, tmp_path: Path) -> None:
+    """A loop that has not begun is a finding and no fault; all else is checked, and nothing is left behind."""
+    loop = edit(platform={"name": "files", "options": {}})
+    if url:
+        edit(store={"url": url.format(tmp=tmp_path)})
+    before = sorted(tmp_path.rglob("*"))
+    found = alearn("doctor", loop, "--json")
+    assert found.code == 0, found.out
+    assert any("not begun yet" in one["what"] for one in found.json)
+    assert any("network" in one["what"] for one in found.json)
+    assert any("can be written" in one["what"] for one in found.json)
+    assert sorted(tmp_path.rglob("*")) == before
+    alearn("add", loop)
+    begun = alearn("doctor", loop, "--json").json
+    assert not any("not begun yet" in one["what"] for one in begun)
+    assert any("store opens" in one["what"] for one in begun)
+
+
+def test_doctor_tells_a_loop_that_has_not_begun_from_a_store_that_fails(
+    edit: Callable[..., Path], alearn: Alearn, tmp_path: Path
+) -> None:
+    """A database with another loop in it is fine; one that is none is a fault, and the rest is checked all the same."""
+    url = f"sqlite:///{tmp_path}/rows.sqlite3"
+    alearn("add", edit(store={"url": url}))
+    loop = edit(name="another")
+    assert any("not begun yet" in one["what"] for one in alearn("doctor", loop, "--json").json)
+    assert alearn("status", loop).code == 2
+    (tmp_path / "rows.sqlite3").write_text("no database " * 100)
+    said = alearn("doctor", loop, "--json")
+    assert said.code == 1
+    assert [one["what"] for one in said.json if not one["ok"]] == ["The store can be used"]
+    assert any("network" in one["what"] for one in said.json)
+
+
+@pytest.mark.parametrize(
+    ("section", "part"),
+    [
+        ({"query": {"cold_start": "margin"}}, "`query.cold_start`"),
+        ({"items": {"path": "nowhere"}}, "nowhere"),
+        ({"model": {"name": "no-such-network"}}, "no-such-network"),
+        ({"platform": {"name": "no-such-platform"}}, "no-such-platform"),
+    ],
+    ids=["cold start", "items", "model", "platform"],
+)
+def test_doctor_finds_what_would_stop_a_run(
+    section: dict[str, Any], part: str, edit: Callable[..., Path], alearn: Alearn
+) -> None:
+    """Each with its advice, before anything has begun."""
+    said = alearn("doctor", edit(**section), "--json")
+    assert said.code == 1
+    assert [part in one["advice"] for one in said.json if not one["ok"]] == [True]
 
 
 def test_python_m_alearn() -> None:

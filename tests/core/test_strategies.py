@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alearn.core import geometry
-from alearn.core.strategies import STRATEGIES, Pool, Strategy, herding, resolve
+from alearn.core.strategies import STRATEGIES, Pool, Strategy, herding, resolve, resolve_cold_start
 from alearn.core.strategies.uncertain import highest
 from alearn.errors import StrategyError
 from alearn.testing_strategies import pool_of
@@ -395,3 +395,21 @@ class TestPool:
         """Row i must be the same item everywhere."""
         with pytest.raises(StrategyError, match="of a pool"):
             replace(pool_of(10), **change)
+
+
+class TestColdStart:
+    @pytest.mark.parametrize("name", ["random", "k_center", "max_herding", "modal:information_density"])
+    def test_what_needs_no_model_can_begin(self, name: str) -> None:
+        """It is the same strategy that `resolve` knows."""
+        assert resolve_cold_start(name).name == name
+
+    @pytest.mark.parametrize("name", ["margin", "uncertainty_herding", "modal:entropy_sampling"])
+    def test_what_needs_probabilities_cannot(self, name: str) -> None:
+        """There is no model yet; the key, the name and what may be used instead are in the message."""
+        with pytest.raises(StrategyError, match=rf"`query.cold_start`.*max_herding.*{name}"):
+            resolve_cold_start(name)
+
+    def test_what_does_not_exist_is_refused_as_ever(self) -> None:
+        """The message is that of `resolve`."""
+        with pytest.raises(StrategyError, match="astrology"):
+            resolve_cold_start("astrology")

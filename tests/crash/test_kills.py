@@ -39,7 +39,7 @@ WATCHED = {
 }
 
 STRATEGIES = ["random", "margin", "uncertainty_herding"]
-TRIALS, KILLS = 4, 4
+TRIALS, KILLS, AT_ONCE = 4, 4, 2
 
 
 @pytest.fixture(scope="module")
@@ -172,11 +172,15 @@ def test_the_undisturbed_run_is_worth_comparing_with(case: dict[str, Any]) -> No
 
 def test_killed_at_every_boundary(case: dict[str, Any], tmp_path: Path) -> None:
     """Before each call that writes into the store or reaches the platform, for every strategy."""
-    for die_at in range(case["boundaries"]):
-        settled = config(case["pictures"], tmp_path / str(die_at), case["strategy"])
-        assert ended(in_child(lambda at=die_at, c=settled: (counting(at), work(c))[-1])) == -signal.SIGKILL, die_at
-        assert ended(in_child(lambda c=settled: work(c))) == 0, die_at
-        assert remembered(settled) == case["truth"], f"killed at boundary {die_at}"
+    loops = [config(case["pictures"], tmp_path / str(at), case["strategy"]) for at in range(case["boundaries"])]
+    for at in range(0, len(loops), AT_ONCE):
+        some = list(enumerate(loops))[at : at + AT_ONCE]
+        killed = [in_child(lambda at=at, c=c: (counting(at), work(c))[-1]) for at, c in some]
+        assert [ended(pid) for pid in killed] == [-signal.SIGKILL] * len(some), f"boundaries from {at}"
+        resumed = [in_child(lambda c=c: work(c)) for _, c in some]
+        assert [ended(pid) for pid in resumed] == [0] * len(some), f"boundaries from {at}"
+        for boundary, settled in some:
+            assert remembered(settled) == case["truth"], f"killed at boundary {boundary}"
 
 
 def test_killed_at_random_moments(case: dict[str, Any], tmp_path: Path) -> None:

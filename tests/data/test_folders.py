@@ -81,6 +81,15 @@ def test_bad_files_are_reported_and_the_others_go_on(
     assert sum(isinstance(one, Item) for one in found) == 2
 
 
+def test_a_link_to_itself_is_reported(tmp_path: Path, write: Write, encoded: Callable[..., bytes]) -> None:
+    """It neither stops the walk nor goes round for ever."""
+    write("a.png", encoded())
+    (tmp_path / "source" / "b.png").symlink_to("b.png")
+    good, bad = read(tmp_path / "source")
+    assert isinstance(good, Item)
+    assert isinstance(bad, Unreadable)
+
+
 def test_other_files_are_passed_over(tmp_path: Path, write: Write, encoded: Callable[..., bytes]) -> None:
     """Notes, tables, hidden files and folders beside the images are none of the loop's business."""
     write("a.png", encoded())

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from alearn.core.keys import content_key
+from alearn.errors import Unreachable
 from alearn.models import EmbeddingCache, Trunk, embed_items
 from alearn.models.embeddings import SHARD_ROWS
 from alearn.models.trunk import OnnxTrunk
@@ -82,8 +83,31 @@ def test_unreadable_items_are_returned_with_their_reasons(pixels: Trunk, tmp_pat
 def test_all_unreadable_is_no_error(pixels: Trunk, tmp_path: Path) -> None:
     """The loop quarantines them."""
     cache = EmbeddingCache(tmp_path / "cache", pixels.dim)
-    assert set(embed_items(pixels, cache, [("a" * 32, "/no/such.png", None)])) == {"a" * 32}
+    assert set(embed_items(pixels, cache, [("a" * 32, str(tmp_path / "none.png"), None)])) == {"a" * 32}
     assert embed_items(pixels, cache, []) == {}
+
+
+def test_an_unmounted_drive_is_no_fault_of_its_items(pixels: Trunk, tmp_path: Path) -> None:
+    """The outage stops it; what was embedded is kept, none is called unreadable, and the rest follows later."""
+    items = _images(tmp_path / "here", 64) + _images(tmp_path / "drive", 64, side=25)
+    (tmp_path / "drive").rename(tmp_path / "away")
+    cache, trunk = EmbeddingCache(tmp_path / "cache", pixels.dim), Counting(pixels)
+    with pytest.raises(Unreachable, match="mounted"):
+        embed_items(trunk, cache, items)
+    assert cache.missing([key for key, _, _ in items]) == [key for key, _, _ in items[64:]]
+    (tmp_path / "away").rename(tmp_path / "drive")
+    assert embed_items(trunk, cache, items) == {}
+    assert sum(map(len, trunk.batches)) == 128
+
+
+def test_the_configured_number_of_pixels_counts(pixels: Trunk, tmp_path: Path) -> None:
+    """An image above it is unreadable, whatever the default is."""
+    items = _images(tmp_path / "small", 1) + _images(tmp_path / "large", 1, side=25)
+    cache = EmbeddingCache(tmp_path / "cache", pixels.dim)
+    bad = embed_items(pixels, cache, items, max_pixels=24 * 24)
+    assert list(bad) == [items[1][0]]
+    assert "max_pixels" in bad[items[1][0]]
+    assert embed_items(pixels, cache, items, max_pixels=25 * 25) == {}
 
 
 def test_texts_are_batched_by_length(minilm: Trunk, tmp_path: Path) -> None:
