@@ -117,7 +117,8 @@ class Setting:
 
     `home` is a folder the connector may keep files in, under a subfolder of its own. `known` returns the answers that
     are already known (simulations, robots) for those of the keys that have one; it may be called from any thread.
-    `options` is the config's `platform.options`; an unknown key in it is a ConfigError.
+    `skips`: an item is put aside when so many annotators have skipped it. `options` is the config's `platform.options`;
+    an unknown key in it is a ConfigError.
     """
 
     loop: str
@@ -126,6 +127,7 @@ class Setting:
     home: Path
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    skips: int = 1
     known: Callable[[Sequence[str]], Mapping[str, str]] = _nothing_known
 
 

@@ -19,7 +19,6 @@ from alearn.loop.undertaking import Undertaking, opened
 from alearn.store.blobs import write_whole
 from alearn.store.tables import MetricRow
 
-
 IN_WORDS = {
     Step.PREPARE: "prepare: create the annotators' project",
     Step.PUSH: "push: show annotators the new queue",

@@ -70,6 +70,7 @@ class Undertaking:
             home=config.home_,
             options=question | dict(config.platform.options),
             seed=config.seed,
+            skips=config.consensus.skips,
             known=self.store.items.truths,
         )
 

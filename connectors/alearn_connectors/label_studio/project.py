@@ -158,20 +158,23 @@ def create(client: Client, setting: Setting, options: Options, notes: Notes) -> 
         "title": options.title_of(setting.loop),
         "description": f"Filled and read by alearn, which finds it by this mark: {mark(setting.loop)}",
         "label_config": convert.label_config(setting.schema, setting.data, options.question),
-        **wanted_settings(options),
+        **wanted_settings(setting, options),
     }
     project = project_of(client.post("/api/projects/", body))
     _remember(project, notes)
     return project
 
 
-def wanted_settings(options: Options) -> dict[str, Any]:
-    """What the loop relies on, beside the label config and the model version."""
+def wanted_settings(setting: Setting, options: Options) -> dict[str, Any]:
+    """What the loop relies on, beside the label config and the model version.
+
+    Where one skip puts an item aside, nobody else is to be asked about it: their answer would be one label too many.
+    """
     return {
         "sampling": SAMPLING,
         "maximum_annotations": options.overlap,
         "show_skip_button": options.skip,
-        "skip_queue": "REQUEUE_FOR_OTHERS",
+        "skip_queue": "IGNORE_SKIPPED" if setting.skips == 1 else "REQUEUE_FOR_OTHERS",
         "enable_empty_annotation": False,
         "expert_instruction": options.instructions,
         "show_instruction": bool(options.instructions),
@@ -188,7 +191,7 @@ def adopt(client: Client, project: Project, setting: Setting, options: Options) 
     Raises:
         Refused: it asks something else, and has answers that would be lost.
     """
-    settings = wanted_settings(options)
+    settings = wanted_settings(setting, options)
     if project.suggestions != options.suggestions:  # resets the order, unless the same request sets it
         settings |= {"show_collab_predictions": options.suggestions, "model_version": _served(client, project)}
     config = _mended(project, setting, options)
