@@ -160,7 +160,7 @@ def _show(found: Mapping[str, Any]) -> None:
         [
             ("result", found["reason"]),
             *([("target", _goal(target))] if target else []),
-            *((name, written(row)) for name, row in metrics.items() if not target or name == target["metric"]),
+            *((name, written(name, row)) for name, row in metrics.items() if not target or name == target["metric"]),
             ("labels", spent),
             ("rounds", found["rounds"]),
             ("minutes", found["minutes"]),

@@ -12,6 +12,7 @@ from typing import Any
 
 from alearn.cli.console import emit, facts, table
 from alearn.config import load
+from alearn.core.metrics import METRICS
 from alearn.errors import ConfigError
 from alearn.loop.export import export_model_of
 from alearn.loop.plan import Step, plan
@@ -76,7 +77,7 @@ def show_status(path: Path, *, as_json: bool) -> None:
             ("labels", f"{found['labels']:,}, of which {found['holdout_labels']:,} measure and are never trained on"),
             ("open", f"{found['open']:,} wait for annotators"),
             ("rounds", found["rounds"]),
-            *((name, written(row)) for name, row in found["metrics"].items()),
+            *((name, written(name, row)) for name, row in found["metrics"].items()),
             ("decision", found["decision"]["reason"] if found["decision"] else "none yet"),
             ("next", IN_WORDS[Step(found["next"])]),
             *(("annotator", f"{name}: {count}") for name, count in found["annotators"].items()),
@@ -87,11 +88,12 @@ def show_status(path: Path, *, as_json: bool) -> None:
         facts([("notice", text)])
 
 
-def written(row: Mapping[str, Any]) -> str:
-    """A metric in words."""
+def written(name: str, row: Mapping[str, Any]) -> str:
+    """A metric in words, with the bound on the side that is worse."""
     if row["value"] is None:
         return "not measurable yet"
-    return f"{row['value']:.3f} (at least {row['low']:.3f} with {row['confidence']:.0%} confidence, {row['n']} labels)"
+    bound = f"at least {row['low']:.3f}" if METRICS[name].higher_is_better else f"at most {row['high']:.3f}"
+    return f"{row['value']:.3f} ({bound} with {row['confidence']:.0%} confidence, {row['n']} labels)"
 
 
 def _put_aside(rows: list[dict[str, str]], most: int = 20) -> None:

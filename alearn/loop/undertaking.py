@@ -16,7 +16,7 @@ from functools import cached_property
 from alearn import platform as door
 from alearn.config import Config
 from alearn.core.schema import LabelSchema
-from alearn.core.strategies import resolve
+from alearn.core.strategies import resolve, resolve_cold_start
 from alearn.loop.features import Features
 from alearn.loop.plan import Snapshot
 from alearn.loop.report import Report, Silent
@@ -91,7 +91,7 @@ class Undertaking:
             StrategyError, ConfigError, PlatformError, ModelError: what the config names is not there.
         """
         resolve(self.config.query.strategy)
-        resolve(self.config.query.cold_start)
+        resolve_cold_start(self.config.query.cold_start)
         assert self.platform
         assert self.features.trunk
 

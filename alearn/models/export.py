@@ -44,7 +44,8 @@ def export_model(
     high, n, confidence}}, which the card shows.
 
     Raises:
-        ModelError: the folder exists and is no model folder, cannot be written, or the head does not fit the schema.
+        ModelError: the folder exists and is no model folder, or cannot be written; the head does not fit the schema; or
+            the trunk cannot be exported.
     """
     _checked(folder, trunk, head, schema)
     try:
@@ -58,6 +59,11 @@ def export_model(
 def _checked(folder: Path, trunk: Trunk, head: Head, schema: LabelSchema) -> None:
     if folder.exists() and not (folder / "alearn.json").is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise ModelError(f"A model is written to a new folder, or over an older model. Got {folder}. Choose another.")
+    if trunk.about.engine != "onnxruntime":
+        raise ModelError(
+            f"A model folder runs on onnxruntime. {trunk.name} cannot be exported for it, and runs on {trunk.engine}. "
+            "Name another network in `model.name`."
+        )
     if head.weights.shape != (trunk.dim, len(schema.classes)):
         raise ModelError(
             f"The head must have the shape {(trunk.dim, len(schema.classes))} of this network and these classes. "

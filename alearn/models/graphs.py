@@ -19,13 +19,17 @@ OPSET = 17
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote: the embeddings' length, how items are prepared, a hash of the weights, and their number."""
+    """What an export wrote: the embeddings' length, how items are prepared, a hash of the weights, and their number.
+
+    `engine` is what the trunk runs on: torch where there is no graph, because the network cannot be exported.
+    """
 
     dim: int
     inputs: Mapping[str, Any]
     weights: str
     parameters: int
     licence: str | None = None
+    engine: str = "onnxruntime"
 
 
 def image_inputs(size: int, mode: str = "RGB", interpolation: str = "bicubic") -> dict[str, Any]:

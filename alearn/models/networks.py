@@ -1,26 +1,33 @@
 """From a library's pretrained network to the one form that alearn runs: an ONNX graph with its preprocessing inside.
 
 The only module that imports torch; it runs once per network and size, and never again while the exported file is there.
+A network that cannot be exported is run here instead, every time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
+import logging
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from alearn.errors import ModelError
 from alearn.models import efficientnet_lite
 from alearn.models.graphs import OPSET, Exported, image_inputs
-from alearn.models.serving import open_session
+from alearn.models.serving import Unfit, open_session, threads
+
+_LOG = logging.getLogger(__name__)
 
 TOLERANCE = 1e-3
 """How far an exported embedding may be from torch's, relative to the largest; measured: 2e-6."""
@@ -173,17 +180,50 @@ class _Sentences(nn.Module):
 def export(network: ImageNetwork | TextNetwork, folder: Path, size: int | None) -> Exported:
     """Write `trunk.onnx`, and `tokenizer.json` for texts, and check the graph against torch on fixed inputs.
 
+    Where there can be no such graph, or it does not give what torch gives, none is left: the engine is torch then.
+
     Raises:
-        ModelError: the network cannot be exported, or the graph does not give what torch gives.
+        ModelError: the network gives no embeddings.
     """
     module, examples, inputs = _wrapped(network, size)
-    path = folder / "trunk.onnx"
     if isinstance(network, TextNetwork):
         (folder / "tokenizer.json").write_text(network.tokenizer, encoding="utf-8")
-    _write(module, examples[0], path, images=isinstance(network, ImageNetwork))
-    dim = _check(module, examples, path)
+    wanted = [_given(module, example) for example in examples]
+    engine = "onnxruntime"
+    try:
+        _write(module, examples[0], folder / "trunk.onnx", images=isinstance(network, ImageNetwork))
+        _check(folder / "trunk.onnx", examples, wanted)
+    except (ModelError, Unfit) as error:
+        _LOG.warning("%s It runs on torch, and models that stand on it cannot be exported.", error)
+        (folder / "trunk.onnx").unlink(missing_ok=True)
+        engine = "torch"
     parameters = sum(one.numel() for one in module.parameters())
-    return Exported(dim, inputs, _digest(network.module), parameters, network.licence)
+    return Exported(wanted[0].shape[1], inputs, weights_digest(network), parameters, network.licence, engine)
+
+
+def runner(
+    network: ImageNetwork | TextNetwork, size: int | None
+) -> Callable[[Mapping[str, NDArray[Any]]], NDArray[Any]]:
+    """What embeds on torch that which `serving.feed` makes."""
+    module, _, _ = _wrapped(network, size)
+    torch.set_num_threads(threads())
+    return lambda given: _run(module, {name: torch.from_numpy(value) for name, value in given.items()})
+
+
+def _run(module: nn.Module, given: Mapping[str, Tensor]) -> NDArray[Any]:
+    with torch.inference_mode():
+        return np.asarray(module(*given.values()).numpy())
+
+
+def _given(module: nn.Module, example: Mapping[str, Tensor]) -> NDArray[Any]:
+    """The embeddings of an example, looked at."""
+    found = _run(module, example)
+    if found.ndim != 2 or not np.isfinite(found).all():
+        raise ModelError(
+            f"A network must give a row of finite numbers for each item. It gives an array of shape {found.shape}"
+            f"{'' if np.isfinite(found).all() else ', not finite'}. Name another network."
+        )
+    return found
 
 
 def _wrapped(
@@ -210,7 +250,8 @@ def _example_tokens(rng: np.random.Generator, rows: int, length: int) -> dict[st
 def _write(module: nn.Module, example: Mapping[str, Tensor], path: Path, *, images: bool) -> None:
     """Export; batch norms are folded into the convolutions before them on the way."""
     axes = {name: {0: "n"} if images else {0: "n", 1: "length"} for name in example}
-    with warnings.catch_warnings():
+    # The exporter prints what it could not export, graph and all.
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         try:
             torch.onnx.export(
@@ -225,30 +266,32 @@ def _write(module: nn.Module, example: Mapping[str, Tensor], path: Path, *, imag
             )
         except (RuntimeError, ValueError, TypeError, torch.onnx.errors.OnnxExporterError) as error:
             raise ModelError(
-                f"The network cannot be exported to ONNX: {' '.join(str(error).split())[:300]}. Name another network."
+                f"The network cannot be exported to ONNX: {' '.join(str(error).split())[:300].rstrip('.')}."
             ) from error
 
 
-def _check(module: nn.Module, examples: list[dict[str, Tensor]], path: Path) -> int:
-    """The embeddings' length; raises ModelError where the graph and torch differ."""
+def _check(path: Path, examples: Sequence[Mapping[str, Tensor]], wanted: Sequence[NDArray[Any]]) -> None:
+    """Raises ModelError where the graph cannot be run, or differs from torch."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
     session = open_session(path)
-    for example in examples:
-        with torch.inference_mode():
-            wanted = module(*example.values()).numpy()
-        (found,) = session.run(None, {name: value.numpy() for name, value in example.items()})
-        apart = float(np.abs(found - wanted).max() / max(float(np.abs(wanted).max()), 1e-6))
-        if found.ndim != 2 or not apart <= TOLERANCE:
+    for example, right in zip(examples, wanted, strict=True):
+        try:
+            (found,) = session.run(None, {name: value.numpy() for name, value in example.items()})
+        except (state.Fail, state.InvalidArgument, state.RuntimeException, state.NotImplemented) as error:
+            raise ModelError(f"The exported network cannot be run: {' '.join(str(error).split())[:300]}.") from error
+        same = found.shape == right.shape
+        apart = float(np.abs(found - right).max() / max(float(np.abs(right).max()), 1e-6)) if same else np.inf
+        if not apart <= TOLERANCE:
             raise ModelError(
-                f"The exported network must give what torch gives within {TOLERANCE}. It is {apart:.2g} off. "
-                "Name another network."
+                f"The exported network must give what torch gives within {TOLERANCE}. It is {apart:.2g} off."
             )
-    return int(wanted.shape[1])
 
 
-def _digest(module: nn.Module) -> str:
+def weights_digest(network: ImageNetwork | TextNetwork) -> str:
     """A hash of all weights, their names and their shapes."""
     digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
+    for name, value in sorted(network.module.state_dict().items()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
         digest.update(value.contiguous().cpu().numpy().tobytes())
     return digest.hexdigest()

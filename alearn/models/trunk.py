@@ -1,4 +1,5 @@
-"""The frozen part of a pretrained network, which turns items into embeddings once, on onnxruntime.
+"""The frozen part of a pretrained network, which turns items into embeddings once: on onnxruntime, or where the network
+cannot be exported, on torch.
 
 Invariant: the fingerprint names everything that an embedding depends on; two trunks with the same fingerprint give the
 same embeddings on any machine, within float32 rounding. Torch is imported only where the exported graph is not there.
@@ -9,8 +10,8 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -45,7 +46,8 @@ EXPORT = 1
 class About:
     """What is written beside an exported trunk, and into every model that stands on it.
 
-    `weights` is a hash, `inputs` says how items are prepared, `digest` is the SHA-256 of `trunk.onnx`.
+    `weights` is a hash, `inputs` says how items are prepared, `digest` is the SHA-256 of `trunk.onnx`; empty where the
+    `engine` is torch and there is none.
     """
 
     name: str
@@ -59,13 +61,14 @@ class About:
     inputs: dict[str, Any]
     digest: str
     exported: int = EXPORT
+    engine: str = "onnxruntime"
 
 
 class Trunk(Protocol):
     """What the loop, the cache and the export need of a trunk.
 
     `dim` is the length of an embedding; `batch` how many items the engine does best at once; `folder` holds
-    `trunk.onnx` (and `tokenizer.json`).
+    `trunk.onnx` where `about.engine` is onnxruntime (and `tokenizer.json` for texts).
     """
 
     name: str
@@ -86,8 +89,8 @@ class Trunk(Protocol):
         ...
 
 
-class OnnxTrunk:
-    """An exported trunk on onnxruntime, float32, on the CPU. Raises ModelError: the folder's files cannot be used."""
+class _Frozen:
+    """What both engines share: what a trunk is, and how its items are prepared."""
 
     def __init__(self, folder: Path, about: About) -> None:
         self.folder = folder
@@ -96,11 +99,11 @@ class OnnxTrunk:
         self.data: DataKind = about.data
         self.dim = about.dim
         self.batch = BATCH[about.data]
-        version = importlib.metadata.version("onnxruntime")
-        self.engine = f"onnxruntime {version} CPU float32"
-        self.fingerprint = _fingerprint(about, version.partition(".")[0])
+        version = importlib.metadata.version(about.engine)
+        self.engine = f"{about.engine} {version} CPU float32"
+        said = [about.weights, about.tap, about.inputs, about.dim, about.exported]
+        self.fingerprint = fingerprint([*said, about.engine, version.partition(".")[0], "cpu", "float32"])
         try:
-            self._session = open_session(folder / "trunk.onnx")
             self._tokenizer = open_tokenizer(folder, about.inputs) if about.data == "text" else None
         except Unfit as error:
             raise ModelError(str(error)) from error
@@ -109,25 +112,45 @@ class OnnxTrunk:
         """As `Trunk.prepare`."""
         return tokens(self._tokenizer, str(raw)) if self._tokenizer is not None else pixels(raw, self.about.inputs)
 
+
+class OnnxTrunk(_Frozen):
+    """An exported trunk on onnxruntime, float32, on the CPU. Raises ModelError: the folder's files cannot be used."""
+
+    def __init__(self, folder: Path, about: About) -> None:
+        super().__init__(folder, about)
+        try:
+            self._session = open_session(folder / "trunk.onnx")
+        except Unfit as error:
+            raise ModelError(str(error)) from error
+
     def embed(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
         """As `Trunk.embed`."""
         (found,) = self._session.run(["embedding"], feed(self.data, batch))
         return np.asarray(found, dtype=np.float32)
 
 
-def _fingerprint(about: About, engine_version: str) -> str:
-    said = [about.weights, about.tap, about.inputs, about.dim, about.exported]
-    return fingerprint([*said, "onnxruntime", engine_version, "cpu", "float32"])
+class TorchTrunk(_Frozen):
+    """A trunk that cannot be exported, on torch, float32, on the CPU; `run` embeds what `serving.feed` makes."""
+
+    def __init__(self, folder: Path, about: About, run: Callable[[Mapping[str, NDArray[Any]]], NDArray[Any]]) -> None:
+        super().__init__(folder, about)
+        self._run = run
+
+    def embed(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+        """As `Trunk.embed`."""
+        return np.asarray(self._run(feed(self.data, batch)), dtype=np.float32)
 
 
-def load_trunk(name: str, data: DataKind, *, size: int | None = None, folder: Path) -> OnnxTrunk:
+def load_trunk(name: str, data: DataKind, *, size: int | None = None, folder: Path) -> Trunk:
     """The trunk of a network of the zoo; exported into a subfolder of `folder` unless that is there already.
+
+    Its engine is onnxruntime; torch, with a warning in the log, where the network cannot be exported.
 
     `name` is as in `zoo.resolve`; `size` is the side of the square that images are resized to, none: the network's own.
 
     Raises:
         ModelError: unknown name, wrong kind of data, a missing package, weights that cannot be had, a network that
-            cannot be exported, or a size where there is none.
+            gives no embeddings, or a size where there is none.
     """
     network = resolve(name, data)
     if data == "text" and size is not None:
@@ -137,14 +160,23 @@ def load_trunk(name: str, data: DataKind, *, size: int | None = None, folder: Pa
     key = fingerprint([network.name, identity, size, EXPORT])[:16]
     target = folder / f"{re.sub(r'[^a-z0-9]+', '-', network.name.lower()).strip('-')[-40:]}-{key}"
     about = _exported(target) or _export(network, size, target)
-    return OnnxTrunk(target, about)
+    return OnnxTrunk(target, about) if about.engine == "onnxruntime" else _on_torch(network, size, target, about)
+
+
+def _on_torch(network: Pretrained, size: int | None, folder: Path, about: About) -> TorchTrunk:
+    from alearn.models import networks
+
+    assert network.network is not None, "the pixels are always exported"
+    loaded = network.network()
+    # What was loaded now counts: a hub's weights may have changed since.
+    return TorchTrunk(folder, replace(about, weights=networks.weights_digest(loaded)), networks.runner(loaded, size))
 
 
 def _exported(folder: Path) -> About | None:
     """What an export left in the folder; None where there is none, or where it is damaged."""
     try:
         about = About(**json.loads((folder / "trunk.json").read_text(encoding="utf-8")))
-        sound = file_digest(folder / "trunk.onnx") == about.digest
+        sound = about.engine == "torch" or file_digest(folder / "trunk.onnx") == about.digest
         return about if sound and (about.data == "image" or (folder / "tokenizer.json").is_file()) else None
     except (OSError, ValueError, TypeError):
         return None
@@ -163,7 +195,8 @@ def _export(network: Pretrained, size: int | None, target: Path) -> About:
             tap="pooled",
             dim=found.dim,
             inputs=dict(found.inputs),
-            digest=file_digest(aside / "trunk.onnx"),
+            digest=file_digest(aside / "trunk.onnx") if found.engine == "onnxruntime" else "",
+            engine=found.engine,
         )
         (aside / "trunk.json").write_text(json.dumps(asdict(about), indent=1), encoding="utf-8")
     return about

@@ -1,7 +1,7 @@
 """The pretrained networks that can be named in a config, as a literal catalogue.
 
 Invariant: looking a network up, and finding out which weights it has, costs no import of torch or of any library that
-needs it; only exporting it does (`networks.py`).
+needs it; only loading it does (`networks.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from alearn.models.serving import file_digest
 
 if TYPE_CHECKING:
     from alearn.models.graphs import Exported
+    from alearn.models.networks import ImageNetwork, TextNetwork
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Pretrained:
 
     `size` is the side of the square that images are resized to unless a config says otherwise; None for texts, and
     where only the network itself knows. `identity` names the weights without loading them, and raises ModelError where
-    they are missing. `export` writes `trunk.onnx`, and `tokenizer.json` for texts, into a folder for a size, and tells
-    what it wrote. `parameters` counts the trunk's; 0: told by the export.
+    they are missing. `network` loads it; None: the grey pixels, which need none. `parameters` counts the trunk's; 0:
+    told by the export.
     """
 
     name: str
@@ -39,7 +40,21 @@ class Pretrained:
     size: int | None
     parameters: int
     identity: Callable[[], str]
-    export: Callable[[Path, int | None], Exported]
+    network: Callable[[], ImageNetwork | TextNetwork] | None
+
+    def export(self, folder: Path, size: int | None) -> Exported:
+        """Write `trunk.onnx`, and `tokenizer.json` for texts, into a folder for a size of images.
+
+        Raises:
+            ModelError: the weights cannot be had, or the network gives no embeddings.
+        """
+        if self.network is None:
+            from alearn.models import graphs
+
+            return graphs.export_pixels(folder, size or 16)
+        from alearn.models import networks
+
+        return networks.export(self.network(), folder, size)
 
 
 @dataclass(frozen=True)
@@ -92,22 +107,16 @@ MINILM = Packaged(
 )
 
 
-def _export_pixels(folder: Path, size: int | None) -> Exported:
-    from alearn.models import graphs
-
-    return graphs.export_pixels(folder, size or 16)
-
-
-def _export_lite0(folder: Path, size: int | None) -> Exported:
+def _lite0() -> ImageNetwork:
     from alearn.models import networks
 
-    return networks.export(networks.lite0(LITE0.path()), folder, size)
+    return networks.lite0(LITE0.path())
 
 
-def _export_minilm(folder: Path, size: int | None) -> Exported:
+def _minilm() -> TextNetwork:
     from alearn.models import networks
 
-    return networks.export(networks.sentence_transformer(str(MINILM.path().parent)), folder, size)
+    return networks.sentence_transformer(str(MINILM.path().parent))
 
 
 ZOO: dict[str, Pretrained] = {
@@ -122,7 +131,7 @@ ZOO: dict[str, Pretrained] = {
             size=160,
             parameters=3_371_008,
             identity=LITE0.identity,
-            export=_export_lite0,
+            network=_lite0,
         ),
         Pretrained(
             name="minilm",
@@ -132,7 +141,7 @@ ZOO: dict[str, Pretrained] = {
             size=None,
             parameters=22_713_216,
             identity=MINILM.identity,
-            export=_export_minilm,
+            network=_minilm,
         ),
         Pretrained(
             name="pixels",
@@ -142,7 +151,7 @@ ZOO: dict[str, Pretrained] = {
             size=16,
             parameters=0,
             identity=lambda: "pixels-1",
-            export=_export_pixels,
+            network=None,
         ),
     )
 }
@@ -197,7 +206,7 @@ def _from_hub(hub: str, name: str) -> Pretrained:
         size=None,
         parameters=0,
         identity=partial(_hub_identity, hub, version, name),
-        export=partial(_export_hub, hub, name),
+        network=partial(_hub_network, hub, name),
     )
 
 
@@ -207,7 +216,7 @@ def _hub_identity(hub: str, version: str, name: str) -> str:
     return file_digest(weights) if weights.is_file() else f"{hub} {version} {name}"
 
 
-def _export_hub(hub: str, name: str, folder: Path, size: int | None) -> Exported:
+def _hub_network(hub: str, name: str) -> ImageNetwork | TextNetwork:
     from alearn.models import networks
 
-    return networks.export(networks.HUBS[hub](name), folder, size)
+    return networks.HUBS[hub](name)

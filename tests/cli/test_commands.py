@@ -84,7 +84,11 @@ def test_the_same_in_words(loop: Path, alearn: Alearn, tmp_path: Path) -> None:
     """Without --json people read sentences and tables."""
     assert "60" in alearn("add", loop).err
     assert "done" in alearn("run", loop).err
-    assert "40" in alearn("status", loop).out
+    status = alearn("status", loop).out
+    assert "40" in status
+    assert "at least" in next(line for line in status.splitlines() if line.startswith("accuracy"))
+    assert "at most" in next(line for line in status.splitlines() if line.startswith("log_loss"))
+    assert "nothing is left to do" in status
     assert "uncertainty_herding" in alearn("history", loop).out
     assert "labels.jsonl" in alearn("export", loop, "--labels", tmp_path / "labels.jsonl").out.replace("\n", "")
     assert len((tmp_path / "labels.jsonl").read_text().splitlines()) == 40
