@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from PIL import Image
+from sklearn.datasets import load_digits
 
 # How fast examples are made says something of the machine, not of the code.
 settings.register_profile("alearn", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -26,6 +29,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.label_studio)
         if item.get_closest_marker("label_studio") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(func_only=True))
+
+
+DigitPhotos = Callable[[Path, int], Path]
+
+
+@pytest.fixture(scope="session")
+def digit_photos() -> DigitPhotos:
+    """Writes the first so many handwritten digits as pictures into the subfolders `even` and `odd` of a folder."""
+
+    def write(folder: Path, count: int) -> Path:
+        digits = load_digits()
+        for at, (image, truth) in enumerate(zip(digits.images[:count], digits.target[:count], strict=True)):
+            place = folder / ("even" if truth % 2 == 0 else "odd")
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((image * 15).astype(np.uint8)).resize((16, 16)).save(place / f"{at}.png")
+        return folder
+
+    return write
 
 
 @dataclass

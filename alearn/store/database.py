@@ -89,10 +89,10 @@ def chunks(keys: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
         yield keys[start : start + size]
 
 
-def shown(url: str) -> str:
-    """The URL without its password."""
+def shown(url: str | sa.URL) -> str:
+    """The URL without its password, and without its query, where there may be another."""
     try:
-        return sa.make_url(url).render_as_string(hide_password=True)
+        return sa.make_url(url).set(query={}).render_as_string(hide_password=True)
     except ArgumentError:
         return "a text that is no URL"
 
@@ -106,8 +106,7 @@ def _named(url: sa.URL) -> Iterator[None]:
         if type(error) not in {DatabaseError, OperationalError}:
             raise  # a broken constraint is our own mistake, not the database's state
         raise StoreError(
-            f"The store {url.render_as_string(hide_password=True)} failed: {_cause(error)}. "
-            "Nothing was half-written; run again."
+            f"The store {shown(url)} failed: {_cause(error)}. Nothing was half-written; run again."
         ) from error
 
 

@@ -42,9 +42,10 @@ class Store:
             ConfigError: people have been asked with other classes.
             StoreError: the store cannot be opened, or `create` is False and the loop is not there.
         """
-        if url is None and not create and not (home / "alearn.sqlite3").exists():
+        url = url or f"sqlite:///{home / 'alearn.sqlite3'}"
+        if not create and _no_file(url):
             raise _absent(name, home)
-        database = Database(url or f"sqlite:///{home / 'alearn.sqlite3'}")
+        database = Database(url)
         row = _find(database, name)
         if row is None and not create:
             raise _absent(name, home)
@@ -83,6 +84,11 @@ class Store:
     def close(self) -> None:
         """Close the database's connections."""
         self._scope.database.close()
+
+
+def _no_file(url: str) -> bool:
+    """Whether this is an SQLite file that is not there: opening it would make it."""
+    return url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///").partition("?")[0]).exists()
 
 
 def _absent(name: str, home: Path) -> StoreError:

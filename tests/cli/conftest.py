@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
-from PIL import Image
-from sklearn.datasets import load_digits
 
 from alearn.cli import main
 
@@ -53,13 +50,9 @@ def alearn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.fixture
-def loop(tmp_path: Path) -> Path:
+def loop(digit_photos: Any, tmp_path: Path) -> Path:
     """A config over sixty digits, answered by simulated annotators at once."""
-    digits = load_digits()
-    for at, (image, truth) in enumerate(zip(digits.images[:60], digits.target[:60], strict=True)):
-        place = tmp_path / "photos" / ("even" if truth % 2 == 0 else "odd")
-        place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray((image * 15).astype(np.uint8)).resize((16, 16)).save(place / f"{at}.png")
+    digit_photos(tmp_path / "photos", 60)
     raw = {
         "name": "parity",
         "items": {"path": "photos", "truth": "folder"},

@@ -15,10 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
-from sklearn.datasets import load_digits
 
 import alearn_connectors.simulated as simulated
 from alearn.config import Config, parse
@@ -43,14 +40,9 @@ TRIALS, KILLS, AT_ONCE = 4, 4, 2
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pictures(digit_photos: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Seventy digits, and one file that is no picture."""
-    folder = tmp_path_factory.mktemp("pictures")
-    digits = load_digits()
-    for at, (image, truth) in enumerate(zip(digits.images[:70], digits.target[:70], strict=True)):
-        place = folder / ("even" if truth % 2 == 0 else "odd")
-        place.mkdir(exist_ok=True)
-        Image.fromarray((image * 15).astype(np.uint8)).resize((16, 16)).save(place / f"{at}.png")
+    folder: Path = digit_photos(tmp_path_factory.mktemp("pictures"), 70)
     (folder / "even" / "broken.png").write_bytes(b"not a picture")
     return folder
 

@@ -12,11 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
-from PIL import Image
-from sklearn.datasets import load_digits
 
 from alearn import platform as door
 from alearn.config import Config, load
@@ -27,15 +24,9 @@ KILLS, PER_LOOP = 20, 5
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def photos(digit_photos: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Forty digits, by parity."""
-    folder = tmp_path_factory.mktemp("photos")
-    digits = load_digits()
-    for at, (image, truth) in enumerate(zip(digits.images[:40], digits.target[:40], strict=True)):
-        place = folder / ("even" if truth % 2 == 0 else "odd")
-        place.mkdir(exist_ok=True)
-        Image.fromarray((image * 15).astype(np.uint8)).resize((16, 16)).save(place / f"{at}.png")
-    return folder
+    return digit_photos(tmp_path_factory.mktemp("photos"), 40)
 
 
 def written(photos: Path, home: Path, server: Any) -> Path:

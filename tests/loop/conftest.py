@@ -6,24 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
-from sklearn.datasets import load_digits
 
 from alearn.config import Config, parse
 
 
 @pytest.fixture(scope="session")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def photos(digit_photos: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty digits, by parity."""
-    folder = tmp_path_factory.mktemp("photos")
-    digits = load_digits()
-    for at, (image, truth) in enumerate(zip(digits.images[:60], digits.target[:60], strict=True)):
-        place = folder / ("even" if truth % 2 == 0 else "odd")
-        place.mkdir(exist_ok=True)
-        Image.fromarray((image * 15).astype(np.uint8)).resize((16, 16)).save(place / f"{at}.png")
-    return folder
+    return digit_photos(tmp_path_factory.mktemp("photos"), 60)
 
 
 @pytest.fixture

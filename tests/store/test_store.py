@@ -219,9 +219,12 @@ def test_another_schema_is_refused(store: Store, url: str, tmp_path: Path) -> No
 
 
 def test_a_loop_that_has_not_begun_is_named(url: str, tmp_path: Path) -> None:
-    """Reading commands do not begin a loop."""
+    """Reading commands do not begin a loop, nor make a file."""
     with pytest.raises(StoreError, match="has not begun"):
         Store.open("fish", SCHEMA, url=url, home=tmp_path, at=NOW, create=False)
+    with pytest.raises(StoreError, match="has not begun"):
+        Store.open("fish", SCHEMA, url=f"sqlite:///{tmp_path}/none.sqlite3", home=tmp_path, at=NOW, create=False)
+    assert not (tmp_path / "none.sqlite3").exists()
 
 
 def test_two_loops_share_a_database(store: Store, url: str, tmp_path: Path) -> None:
@@ -327,7 +330,16 @@ def test_a_newer_database_is_left_alone(url: str) -> None:
         Database(url)
 
 
-@pytest.mark.parametrize("wrong", ["nonsense", "nosuchdb://x", "postgresql+psycopg://nobody:hunter2@127.0.0.1:1/x"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "nonsense",
+        "nosuchdb://x",
+        "mysql://me:hunter2@127.0.0.1/x",
+        "postgresql+psycopg://nobody:hunter2@127.0.0.1:1/x",
+        "postgresql+psycopg://127.0.0.1:1/x?password=hunter2",
+    ],
+)
 def test_a_wrong_url_is_a_sentence_without_the_password(wrong: str) -> None:
     """A store that cannot be opened is named, its password is not."""
     with pytest.raises(StoreError, match="store") as error:
