@@ -13,6 +13,9 @@ from alearn.errors import StoreError
 
 HEAD = "0001"
 
+LOCK = 0x616C6561726E
+"""The advisory lock under which PostgreSQL is migrated: "alearn" in ASCII."""
+
 
 def upgrade(engine: sa.Engine) -> None:
     """Create or migrate the tables.
@@ -25,7 +28,7 @@ def upgrade(engine: sa.Engine) -> None:
         return
     if found is not None and found > HEAD:
         raise StoreError(
-            f"The store {engine.url.render_as_string()} must have schema {HEAD} or older. "
+            f"The store {engine.url.set(query={}).render_as_string()} must have schema {HEAD} or older. "
             f"Got {found}, written by a newer alearn. Update alearn."
         )
     _run(engine)
@@ -46,6 +49,8 @@ def _run(engine: sa.Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     with engine.execution_options(alearn_write=True).begin() as connection:
+        if engine.dialect.name == "postgresql":  # SQLite's write lock is held from the beginning of the transaction
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
         if _revision_in(connection) == HEAD:
             return  # another process was faster while this one waited for the lock
         config.attributes["connection"] = connection
