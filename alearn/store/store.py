@@ -13,7 +13,7 @@ from alearn.errors import ConfigError, StoreError
 from alearn.store import lease as leases
 from alearn.store.annotations import Annotations
 from alearn.store.blobs import Blobs
-from alearn.store.database import Database
+from alearn.store.database import Database, upsert
 from alearn.store.items import Items
 from alearn.store.lease import Lease
 from alearn.store.look import Look, look
@@ -104,15 +104,10 @@ def _find(database: Database, name: str) -> LoopRow | None:
 
 def _begin(database: Database, name: str, schema: LabelSchema, at: str) -> LoopRow:
     """The loop's row; the first of several that begin it at once writes it."""
+    fresh = LoopRow(name=name, label_schema=_written(schema), schema_fingerprint=schema.fingerprint(), created_at=at)
     with database.write() as session:
-        row = session.exec(select(LoopRow).where(LoopRow.name == name)).first()
-        if row is None:
-            row = LoopRow(
-                name=name, label_schema=_written(schema), schema_fingerprint=schema.fingerprint(), created_at=at
-            )
-            session.add(row)
-            session.flush()
-        return row
+        upsert(session, LoopRow, [fresh.model_dump(exclude={"id"})], keep=True)
+        return session.exec(select(LoopRow).where(LoopRow.name == name)).one()
 
 
 def _written(schema: LabelSchema) -> str:
