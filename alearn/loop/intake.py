@@ -48,19 +48,13 @@ def add(loop: Undertaking, spec: ItemSpec) -> Intake:
     _same_split(loop)
     total, result = count_hint(spec), Intake()
     stream = read_items(spec, loop.config.task.data, loop.config.home_ / "items")
+    aside = frozenset(row.place for row in loop.store.items.quarantined())
     while chunk := list(islice(stream, CHUNK)):
-        result = _keep(loop, chunk, result)
+        result = _keep(loop, chunk, result, aside)
         loop.report.progress("Adding items", result.seen, total)
     if result.seen:
         loop.report.progress("Adding items", result.seen, result.seen)
     return result
-
-
-def _put_back(loop: Undertaking, items: list[Item]) -> None:
-    """Forget that a place could not be read, now that it was."""
-    mended = {row.place for row in loop.store.items.quarantined()} & {str(item.uri) for item in items}
-    if mended:
-        loop.store.items.found_again(mended)
 
 
 def _split(config: Config) -> tuple[float, int]:
@@ -80,13 +74,15 @@ def _same_split(loop: Undertaking) -> None:
         )
 
 
-def _keep(loop: Undertaking, chunk: list[Item | Unreadable], so_far: Intake) -> Intake:
+def _keep(loop: Undertaking, chunk: list[Item | Unreadable], so_far: Intake, aside: frozenset[str]) -> Intake:
     items = [one for one in chunk if isinstance(one, Item)]
     bad = {one.where: one.reason for one in chunk if isinstance(one, Unreadable)}
     share, seed = _split(loop.config)
     rows = [as_row(item, holdout=unit_interval(item.group, seed) < share) for item in items]
     added = loop.store.items.add(rows) if rows else 0
-    _put_back(loop, items)
+    mended = aside & {str(item.uri) for item in items}
+    if mended:
+        loop.store.items.found_again(mended)
     if bad:
         loop.store.items.quarantine(bad, at=loop.clock.now(), keyed=False)
     return replace(
