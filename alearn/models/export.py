@@ -88,7 +88,7 @@ def describe(
     folder: Path, trunk: Trunk, head: Head, schema: LabelSchema, training: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What `alearn.json` says."""
-    about = asdict(trunk.about)
+    about = asdict(trunk.about) | {"dim": trunk.dim}
     return {
         "format": serving.FORMAT,
         "alearn": importlib.metadata.version("alearn"),

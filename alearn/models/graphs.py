@@ -7,9 +7,9 @@ Every trunk takes `pixels` (n, size, size, channels) uint8, or `ids` and `mask` 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +17,27 @@ from numpy.typing import NDArray
 OPSET = 17
 
 
+Output = Literal["embedding", "activation"]
+"""What a trunk gives of an item: a row of float32, or the activation behind its tap as it is, float16."""
+
+
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote: the embeddings' length, how items are prepared, a hash of the weights, and their number.
+    """What an export wrote: the shape of what an item becomes, how items are prepared, a hash of the weights.
 
-    `engine` is what the trunk runs on: torch where there is no graph, because the network cannot be exported.
+    `parameters` counts what runs. `engine` is what the trunk runs on: torch where there is no graph, because the
+    network cannot be exported. `taps` are all that the network has; `spans` says where the embedding of each is where
+    several were asked for.
     """
 
-    dim: int
+    shape: tuple[int, ...]
     inputs: Mapping[str, Any]
     weights: str
     parameters: int
     licence: str | None = None
     engine: str = "onnxruntime"
+    taps: tuple[str, ...] = ("network",)
+    spans: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def image_inputs(size: int, mode: str = "RGB", interpolation: str = "bicubic") -> dict[str, Any]:
@@ -56,7 +64,7 @@ def export_pixels(folder: Path, size: int) -> Exported:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     onnx.save(model, str(folder / "trunk.onnx"))
-    return Exported(dim, image_inputs(size, "L", "bilinear"), "pixels-1", 0)
+    return Exported((dim,), image_inputs(size, "L", "bilinear"), "pixels-1", 0)
 
 
 def add_head(trunk: Path, weights: NDArray[np.float32], bias: NDArray[np.float32], target: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,8 @@ from alearn.errors import ModelError
 from alearn.models.serving import file_digest
 
 if TYPE_CHECKING:
-    from alearn.models.graphs import Exported
-    from alearn.models.networks import ImageNetwork, TextNetwork
+    from alearn.models.graphs import Exported, Output
+    from alearn.models.networks import Network
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Pretrained:
 
     `size` is the side of the square that images are resized to unless a config says otherwise; None for texts, and
     where only the network itself knows. `identity` names the weights without loading them, and raises ModelError where
-    they are missing. `network` loads it; None: the grey pixels, which need none. `parameters` counts the trunk's; 0:
-    told by the export.
+    they are missing. `network` loads it for a size of images; None: the grey pixels, which need none. `parameters`
+    counts the trunk's; 0: told by the export.
     """
 
     name: str
@@ -40,21 +40,25 @@ class Pretrained:
     size: int | None
     parameters: int
     identity: Callable[[], str]
-    network: Callable[[], ImageNetwork | TextNetwork] | None
+    network: Callable[[int | None], Network] | None
 
-    def export(self, folder: Path, size: int | None) -> Exported:
+    def export(
+        self, folder: Path, size: int | None, taps: Sequence[str] = (), output: Output = "embedding"
+    ) -> Exported:
         """Write `trunk.onnx`, and `tokenizer.json` for texts, into a folder for a size of images.
 
         Raises:
-            ModelError: the weights cannot be had, or the network gives no embeddings.
+            ModelError: the weights cannot be had, there is no such tap, or the network gives no embeddings.
         """
         if self.network is None:
             from alearn.models import graphs
 
+            if taps not in ((), ("network",)) or output != "embedding":
+                raise ModelError(f"{self.name} has no taps, because it is no network. Name another network.")
             return graphs.export_pixels(folder, size or 16)
         from alearn.models import networks
 
-        return networks.export(self.network(), folder, size)
+        return networks.export(self.network(size), folder, taps, output)
 
 
 @dataclass(frozen=True)
@@ -107,16 +111,16 @@ MINILM = Packaged(
 )
 
 
-def _lite0() -> ImageNetwork:
+def _lite0(size: int | None) -> Network:
     from alearn.models import networks
 
-    return networks.lite0(LITE0.path())
+    return networks.lite0(LITE0.path(), size)
 
 
-def _minilm() -> TextNetwork:
+def _minilm(_: int | None) -> Network:
     from alearn.models import networks
 
-    return networks.sentence_transformer(str(MINILM.path().parent))
+    return networks.HUBS["sentence-transformers"](str(MINILM.path().parent), None)
 
 
 ZOO: dict[str, Pretrained] = {
@@ -216,7 +220,7 @@ def _hub_identity(hub: str, version: str, name: str) -> str:
     return file_digest(weights) if weights.is_file() else f"{hub} {version} {name}"
 
 
-def _hub_network(hub: str, name: str) -> ImageNetwork | TextNetwork:
+def _hub_network(hub: str, name: str, size: int | None) -> Network:
     from alearn.models import networks
 
-    return networks.HUBS[hub](name)
+    return networks.HUBS[hub](name, size)

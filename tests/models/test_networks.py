@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from alearn.core.schema import LabelSchema
 from alearn.errors import ModelError
 from alearn.models import EmbeddingCache, Trunk, embed_items, export_model, fit_head, load_trunk
-from alearn.models.networks import ImageNetwork
+from alearn.models.graphs import image_inputs
+from alearn.models.networks import Network
+from alearn.models.networks.chain import images as chain_of
 from alearn.models.zoo import ZOO, Pretrained
 
 
@@ -49,8 +51,9 @@ def odd(monkeypatch: pytest.MonkeyPatch) -> Callable[[nn.Module], str]:
     """Put a network into the catalogue; its name."""
 
     def add(module: nn.Module) -> str:
-        network = ImageNetwork(module, 8, (0.5,) * 3, (0.5,) * 3, "bicubic")
-        entry = Pretrained("odd", "image", "none", "here", 8, 0, lambda: type(module).__name__, lambda: network)
+        chain = chain_of([("network", module)], (0.5,) * 3, (0.5,) * 3, neck=nn.Identity())
+        network = Network(chain, "image", image_inputs(8))
+        entry = Pretrained("odd", "image", "none", "here", 8, 0, lambda: type(module).__name__, lambda _: network)
         monkeypatch.setitem(ZOO, "odd", entry)
         return entry.name
 
