@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from alearn.core.strategies import Pool, Strategy, resolve
 
 
 def pool_of(size: int, *, dim: int = 6, classes: int = 3, labeled: int = 5, seed: int = 0) -> Pool:
-    """A pool of random items without ties: clustered embeddings, and probabilities that follow from them."""
+    """A pool of random items without ties: clustered embeddings, and probabilities and votes that follow from them."""
     rng = np.random.default_rng(seed)
     centers = rng.normal(size=(classes, dim)) * 2
     x = (centers[rng.integers(classes, size=size)] + rng.normal(size=(size, dim))).astype(np.float32)
@@ -33,7 +34,15 @@ def pool_of(size: int, *, dim: int = 6, classes: int = 3, labeled: int = 5, seed
         embeddings=x,
         selectable=~known,
         labeled=known,
+        votes=votes_of(x, classes, rng),
     )
+
+
+def votes_of(x: NDArray[np.float32], classes: int, rng: np.random.Generator, members: int = 4) -> NDArray[np.float32]:
+    """What a committee of random linear models says of items (N, D): (members, N, classes)."""
+    logits = x @ rng.normal(size=(members, x.shape[1], classes))
+    votes = np.exp(logits - logits.max(axis=2, keepdims=True))
+    return np.asarray(votes / votes.sum(axis=2, keepdims=True), dtype=np.float32)
 
 
 class StrategyConformance:
@@ -80,7 +89,7 @@ class StrategyConformance:
     def test_leaves_the_pool_as_it_was(self, strategy: Strategy) -> None:
         """The arrays may be memory-mapped read-only: they are read-only here."""
         pool = pool_of(50)
-        arrays = [getattr(pool, name) for name in ("proba", "embeddings", "selectable", "labeled")]
+        arrays = [getattr(pool, name) for name in ("proba", "embeddings", "votes", "selectable", "labeled")]
         before = [array.copy() for array in arrays]
         for array in arrays:
             array.setflags(write=False)
@@ -91,7 +100,7 @@ class StrategyConformance:
         """Where the numbers lie makes no difference."""
         pool = pool_of(300)
         mapped = {}
-        for name in ("proba", "embeddings"):
+        for name in ("proba", "embeddings", "votes"):
             np.save(tmp_path / f"{name}.npy", getattr(pool, name))
             mapped[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
         there = strategy.select(replace(pool, **mapped), 20, np.random.default_rng(0))
@@ -104,7 +113,8 @@ class StrategyConformance:
         assert pool.embeddings is not None
         assert pool.proba is not None
         for x in (np.zeros_like(pool.embeddings), np.ones_like(pool.embeddings), pool.embeddings[[0] * 60]):
-            alike = replace(pool, embeddings=x, proba=np.full_like(pool.proba, 1 / 3))
+            same = np.full_like(pool.proba, 1 / 3)
+            alike = replace(pool, embeddings=x, proba=same, votes=np.stack([same] * 3))
             assert len(strategy.select(alike, 20, np.random.default_rng(0))) == 20
 
     @pytest.mark.parametrize("classes", [1, 2])
@@ -113,7 +123,8 @@ class StrategyConformance:
         pool = pool_of(40)
         proba = np.zeros((40, classes), np.float32)
         proba[:, 0] = 1
-        assert len(strategy.select(replace(pool, proba=proba), 12, np.random.default_rng(0))) == 12
+        sure = replace(pool, proba=proba, votes=proba[None])
+        assert len(strategy.select(sure, 12, np.random.default_rng(0))) == 12
 
     def test_copes_with_a_single_item(self, strategy: Strategy) -> None:
         """A pool of one item and nothing else."""

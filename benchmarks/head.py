@@ -26,7 +26,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, log_loss
 
 from alearn.core.keys import content_key
-from alearn.models import EmbeddingCache, embed_items, fit_head, load_trunk
+from alearn.models import ActivationCache, embed_items, fit_head, load_trunk
 
 INTENTS = Path(os.environ.get("ALEARN_INTENTS", "data/banking77/train.csv")).parent
 
@@ -71,7 +71,7 @@ def embedded(
     name: str, data: str, items: Sequence[tuple[str, str | None, str | None]], home: Path
 ) -> NDArray[np.float32]:
     trunk = load_trunk(name, data, folder=home / "trunks")  # type: ignore[arg-type]
-    cache = EmbeddingCache(home / "embeddings" / trunk.fingerprint, trunk.dim)
+    cache = ActivationCache(home / "embeddings" / trunk.cache_key, trunk.about.shape)
     assert embed_items(trunk, cache, items) == {}
     return cache.rows([key for key, _, _ in items])
 

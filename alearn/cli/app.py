@@ -123,12 +123,66 @@ def export(
     model: Annotated[
         Path | None, typer.Option(help="Write the newest model to this folder, which runs without torch.")
     ] = None,
+    version: Annotated[str, typer.Option(help="Another than the newest: how its key in `alearn history` begins.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Write the labels, or a model folder that stands on its own."""
     from alearn.cli.reading import export_results
 
-    export_results(config, labels=labels, model=model, as_json=as_json)
+    export_results(config, labels=labels, model=model, version=version, as_json=as_json)
+
+
+@app.command(epilog="Example: alearn restore alearn.yaml 3f2a91c0")
+def restore(
+    config: Annotated[Path, typer.Argument(help="The loop's YAML file.")],
+    version: Annotated[str, typer.Argument(help="How the version's key in `alearn history` begins.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make an older model version current again, until new labels bring a newer one."""
+    from alearn.cli.loops import restore_version
+
+    restore_version(config, version, as_json=as_json)
+
+
+@app.command(epilog="Example: alearn models --data image")
+def models(
+    data: Annotated[str, typer.Option(help="Only networks for these: image or text.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Those too whose weights would be downloaded.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The pretrained networks that can be named in a config, and whether their weights are on this machine."""
+    from alearn.cli.networks import show_models
+
+    show_models(data or None, every=every, as_json=as_json)
+
+
+@app.command(epilog="Example: alearn select alearn.yaml --network efficientnet-lite0 --network torchvision:resnet18")
+def select(
+    config: ConfigPath = DEFAULT_CONFIG,
+    network: Annotated[
+        list[str] | None, typer.Option(help="A candidate; may be repeated. Left out: those whose weights are here.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rank pretrained networks, and where to cut them, by what they would make of this loop's labels."""
+    from alearn.cli.selecting import select_network
+
+    select_network(config, network or [], as_json=as_json)
+
+
+@app.command(epilog="Example: alearn prune alearn.yaml --budget 50% --tolerance 0.01")
+def prune(
+    config: ConfigPath = DEFAULT_CONFIG,
+    budget: Annotated[
+        str, typer.Option(help="What to get down to: 50% of the computation, 2ms an item, or a file of 3MB.")
+    ] = "50%",
+    tolerance: Annotated[float, typer.Option(min=0, max=1, help="How much of the metric may be lost.")] = 0.01,
+    as_json: AsJson = False,
+) -> None:
+    """Thin the newest model and train it again; it becomes current only where the metric allows it."""
+    from alearn.cli.pruning import prune_model
+
+    prune_model(config, budget=budget, tolerance=tolerance, as_json=as_json)
 
 
 @app.command(epilog="Example: alearn predict model/ photos/ > predictions.jsonl")

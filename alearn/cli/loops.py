@@ -11,11 +11,12 @@ from alearn.cli import going_on
 from alearn.cli.console import Terminal, emit
 from alearn.cli.reading import status_of
 from alearn.config import ItemSpec, load
-from alearn.loop.controller import Outcome
+from alearn.loop.controller import Outcome, holding
 from alearn.loop.controller import run as run_controller
 from alearn.loop.intake import add as take_in_source
 from alearn.loop.intake import take_in
 from alearn.loop.undertaking import Undertaking, opened
+from alearn.loop.versions import find, place
 
 SAME = "The same command goes on from here."
 
@@ -48,6 +49,22 @@ def run_loop(path_of_config: Path, *, once: bool, robots: bool, as_json: bool) -
         emit({"outcome": outcome.step.value, "reason": outcome.reason, **summary})
     else:
         terminal.say(f"{outcome.step.value}: {outcome.reason}")
+
+
+def restore_version(path_of_config: Path, version: str, *, as_json: bool) -> None:
+    """`alearn restore`."""
+    config = load(path_of_config)
+    with Terminal() as terminal, opened(config, terminal, create=False) as loop:
+        found = find(loop, version)
+        with holding(loop):
+            number = place(loop, found)
+    if as_json:
+        emit({"version": found.key, "round": number})
+        return
+    terminal.say(
+        f"Round {number}: version {found.key[:8]}, trained on {found.labels} labels, is current. `alearn run` measures "
+        "it and orders the queue by it; new labels bring a newer one."
+    )
 
 
 def drive(loop: Undertaking, *, robots: bool, once: bool = False) -> Outcome:

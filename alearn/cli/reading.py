@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ from alearn.loop.export import export_model_of
 from alearn.loop.plan import Step, plan
 from alearn.loop.undertaking import Undertaking, opened
 from alearn.store.blobs import write_whole
-from alearn.store.tables import MetricRow
+from alearn.store.tables import ChoiceRow, MetricRow, VersionRow
 
 IN_WORDS = {
     Step.PREPARE: "prepare: create the annotators' project",
     Step.PUSH: "push: show annotators the new queue",
     Step.EVALUATE: "evaluate: measure the newest version",
     Step.DECIDE: "decide: whether to stop",
+    Step.CHOOSE: "choose: a pretrained network, on the labels there are",
     Step.TRAIN: "train: learn from the new labels",
     Step.SELECT: "select: choose what to ask about",
     Step.WAIT: "wait: for annotators",
@@ -110,8 +111,12 @@ def show_history(path: Path, *, as_json: bool) -> None:
     with opened(config, create=False) as loop:
         rounds = loop.store.rounds.history()
         used = _strategies(loop)
+        versions = {row.key: row for row in loop.store.rounds.versions()}
+        choice = loop.store.rounds.choice()
     points: list[dict[str, Any]] = [
         {"round": row.number, "labels": row.labels, "holdout_labels": row.holdout_labels, "version": row.version}
+        | _version(versions[row.version])
+        | {"placed": row.placed}
         | {"strategies": used.get(row.number, []), "metrics": numbers(metrics), "at": row.at, "seconds": row.seconds}
         | {"decision": row.kind, "reason": row.reason, "libraries": json.loads(row.libraries)}
         for row, metrics in rounds
@@ -120,14 +125,31 @@ def show_history(path: Path, *, as_json: bool) -> None:
         emit(points)
         return
     name = config.target.metric if config.target else "accuracy"
-    columns = ["round", "trained on", "hold-out", name, "low", "high", "chosen by", "version", "decision"]
+    columns = ["round", "trained on", "hold-out", name, "low", "high", "chosen by", "version", "trained", "decision"]
     table(config.name, columns, [_line(point, name) for point in points])
+    for text in _remarks(points, choice):
+        facts([text])
+
+
+def _version(row: VersionRow) -> dict[str, Any]:
+    """What a version is, as JSON types."""
+    network = json.loads(row.recipe).get("network")
+    return {"rung": row.rung, "network": network, "parent": row.parent, "facts": json.loads(row.facts)}
+
+
+def _remarks(points: Sequence[Mapping[str, Any]], choice: ChoiceRow | None) -> Iterator[tuple[str, str]]:
+    """Why the network was chosen, and what the ladder and pruning found, newest first."""
+    if choice is not None:
+        yield "network", choice.reason
+    said = [text for point in reversed(points) for text in point["facts"].get("verdicts", [])]
+    yield from (("training", text) for text in dict.fromkeys(said[:6]))
 
 
 def _line(point: Mapping[str, Any], metric: str) -> list[object]:
     found = point["metrics"].get(metric, {"value": None, "low": None, "high": None})
     numbers_ = [_short(found[key]) for key in ("value", "low", "high")]
     chosen, version = ", ".join(point["strategies"]), point["version"][:8]
+    pruned, placed = ", pruned" if point["facts"].get("pruned") else "", ", placed" if point["placed"] else ""
     return [
         point["round"],
         point["labels"],
@@ -135,6 +157,7 @@ def _line(point: Mapping[str, Any], metric: str) -> list[object]:
         *numbers_,
         chosen,
         version,
+        point["rung"] + pruned + placed,
         point["decision"] or "",
     ]
 
@@ -151,8 +174,10 @@ def _short(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def export_results(path: Path, *, labels: Path | None, model: Path | None, as_json: bool) -> None:
+def export_results(path: Path, *, labels: Path | None, model: Path | None, version: str, as_json: bool) -> None:
     """`alearn export`."""
+    if version and model is None:
+        raise ConfigError(f"--version says which model --model FOLDER writes. Got {version!r} alone. Add --model.")
     if labels is None and model is None:
         raise ConfigError("`alearn export` needs --labels FILE, --model FOLDER, or both. Got neither. Add one.")
     if labels is not None and labels.suffix not in {".jsonl", ".csv"}:
@@ -162,7 +187,7 @@ def export_results(path: Path, *, labels: Path | None, model: Path | None, as_js
         if labels is not None:
             written_to["labels"] = {"file": str(labels.resolve()), "count": write_labels(loop, labels)}
         if model is not None:
-            written_to["model"] = {"folder": str(export_model_of(loop, model).resolve())}
+            written_to["model"] = {"folder": str(export_model_of(loop, model, version).resolve())}
     if as_json:
         emit(written_to)
         return

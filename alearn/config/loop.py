@@ -153,8 +153,9 @@ class Config(Section):
 
     @property
     def recipe(self) -> Mapping[str, Any]:
-        """What, besides the labels, decides the weights of a version."""
-        return {"model": self.model.model_dump(), "classes": list(self.task.classes), "seed": self.seed}
+        """What, besides the labels and the network, decides the weights of a version."""
+        model = self.model.model_dump(include={"precision", "ladder", "head", "strength"})
+        return {"model": model, "classes": list(self.task.classes), "seed": self.seed}
 
     @property
     def measured_for(self) -> str:

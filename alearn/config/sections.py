@@ -64,17 +64,44 @@ class TaskSpec(Section):
         return classes
 
 
+Rung = Literal["linear", "blocks", "whole"]
+"""How much of a network is trained: a linear head, its last blocks, or all of it."""
+
+
 class ModelSpec(Section):
-    """Which pretrained network, and what is trained on it."""
+    """Which pretrained network, how much of it is used, and how much of it is trained."""
 
     name: str = Field(
         "auto",
-        description="auto (suits the data), efficientnet-lite0, minilm, pixels, or torchvision:NAME, timm:NAME, "
-        "sentence-transformers:NAME",
+        description="auto (chosen on the loop's own labels), a name that `alearn models` lists, torchvision:NAME, "
+        "timm:NAME, sentence-transformers:NAME, or NAME@FILE with weights of your own",
+    )
+    candidates: tuple[str, ...] = Field(
+        (), description="What `auto` and `alearn select` choose among; none: the networks whose weights are here"
     )
     size: int | None = Field(None, ge=8, le=1024, description="Side of the square an image is resized to, pixels")
+    tap: str | None = Field(None, description="The stage that the network is cut behind; none: the last")
+    engine: Literal["auto", "cuda", "openvino", "onnxruntime", "torch"] = Field(
+        "auto", description="What runs the frozen part; auto: the fastest here, measured once"
+    )
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="Of the frozen part; float32 gives the same on every machine"
+    )
+    ladder: Rung = Field(
+        "blocks",
+        description="The highest rung that training may climb, where cross-validation says it pays: linear, blocks "
+        "(the last ones, from cached activations) or whole",
+    )
     head: Literal["logistic"] = "logistic"
     strength: float | None = Field(None, gt=0, description="Inverse L2 regularisation of the head; none: the default")
+
+    @model_validator(mode="after")
+    def _fits(self) -> ModelSpec:
+        if self.name == "auto" and self.tap is not None:
+            raise ValueError("`tap` belongs to a network: set `name`, or remove `tap`, which auto chooses")
+        if self.name != "auto" and self.candidates:
+            raise ValueError("`candidates` are what auto chooses among: set `name: auto`, or remove `candidates`")
+        return self
 
 
 _COLD = [name for name, row in STRATEGIES.items() if "proba" not in row.needs]

@@ -1,7 +1,7 @@
 """What a query strategy is handed: arrays, row by row, and two masks over them.
 
-Invariant: row i of every array is the same item. `embeddings` and `proba` may be memory-mapped; nothing here copies
-them.
+Invariant: row i of every array is the same item (of `votes`, along its second axis). `embeddings`, `proba` and `votes`
+may be memory-mapped; nothing here copies them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Pool:
     `proba` (N, C): class probabilities, each row sums to 1; None while there is no model. `embeddings` (N, D): any
     float type; None where the strategy needs none. `selectable` (N,) bool: rows that may be chosen. `labeled` (N,)
     bool: rows that are known, or are being asked about already: what a diverse batch keeps away from. A row may be in
-    neither mask; it still counts as one of the items that the batch should stand for.
+    neither mask; it still counts as one of the items that the batch should stand for. `votes` (members, N, C): the
+    class probabilities of each member of a committee, each row sums to 1; None where the strategy needs none.
 
     Raises:
         StrategyError: the arrays disagree about N, or a mask is not boolean.
@@ -33,6 +34,7 @@ class Pool:
     embeddings: NDArray[np.floating[Any]] | None
     selectable: NDArray[np.bool_]
     labeled: NDArray[np.bool_]
+    votes: NDArray[np.floating[Any]] | None = None
 
     def __post_init__(self) -> None:
         size = len(self.selectable)
@@ -46,6 +48,11 @@ class Pool:
             array = getattr(self, name)
             if array is not None and (array.ndim != 2 or len(array) != size):
                 raise StrategyError(f"`{name}` of a pool of {size} items must have {size} rows. Got {array.shape}.")
+        if self.votes is not None and (self.votes.ndim != 3 or self.votes.shape[1] != size or not len(self.votes)):
+            raise StrategyError(
+                f"`votes` of a pool of {size} items must have the shape (members, {size}, classes), with at least one "
+                f"member. Got {self.votes.shape}."
+            )
 
     @property
     def rows(self) -> NDArray[np.intp]:

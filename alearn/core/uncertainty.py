@@ -1,4 +1,7 @@
-"""How unsure a model is, from its class probabilities; whichever the measure, higher = ask first."""
+"""How unsure a model is, from its class probabilities, and how much a committee disagrees, from those of its members.
+
+Whichever the measure, higher = ask first.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 Proba = NDArray[np.floating[Any]]
 Scores = NDArray[np.float64]
 Measure = Callable[[Proba], Scores]
+"""Of class probabilities (N, C), or of a committee's (members, N, C), to (N,)."""
 
 
 def margin(proba: Proba) -> Scores:
@@ -45,6 +49,60 @@ def least_confidence(proba: Proba) -> Scores:
     """
     scores: Scores = 1 - proba.max(axis=1).astype(np.float64)
     return scores
+
+
+def vote_entropy(votes: Proba) -> Scores:
+    """The entropy of the members' answers, each member voting for its likeliest class, in nats.
+
+    (members, N, C) -> (N,) float64 in [0, ln min(members, C)]; higher = ask first: 0 = all members answer the same.
+    Source: Dagan & Engelson, ICML 1995.
+    """
+    answers = votes.argmax(axis=2)
+    shares = np.zeros(votes.shape[1:])
+    rows = np.arange(votes.shape[1])
+    for answer in answers:
+        shares[rows, answer] += 1 / len(answers)
+    return entropy(shares)
+
+
+def consensus_entropy(votes: Proba) -> Scores:
+    """The entropy of the mean of the members' class distributions, in nats.
+
+    (members, N, C) -> (N,) float64 in [0, ln C]; higher = ask first: the committee as a whole is unsure, whether its
+    members agree or not. Source: Settles, Active Learning Literature Survey, 2009 (soft votes).
+    """
+    return entropy(_consensus(votes))
+
+
+def max_disagreement(votes: Proba) -> Scores:
+    """The divergence (Kullback-Leibler) from the mean of the member that is furthest from it, in nats.
+
+    (members, N, C) -> (N,) float64 in [0, ln members]; higher = ask first: 0 = all members say the same.
+    Source: McCallum & Nigam, ICML 1998, who take the mean over members, which is `bald`; the maximum is modAL's.
+    """
+    mean = _consensus(votes)
+    log_mean = np.log(mean, out=np.zeros_like(mean), where=mean > 0)
+    furthest = np.zeros(len(mean))
+    for p in votes:
+        cross = -np.einsum("nc,nc->n", p, log_mean)
+        np.maximum(furthest, cross - entropy(p), out=furthest)
+    return furthest
+
+
+def bald(votes: Proba) -> Scores:
+    """How much an answer would tell of which member is right: the entropy of the mean less the mean entropy, in nats.
+
+    (members, N, C) -> (N,) float64 in [0, ln min(members, C)]; higher = ask first: 0 = all members say the same.
+    Source: Houlsby et al., Bayesian Active Learning by Disagreement, 2011; Gal, Islam & Ghahramani, ICML 2017.
+    """
+    own = sum((entropy(p) for p in votes), np.zeros(votes.shape[1])) / len(votes)
+    return np.maximum(entropy(_consensus(votes)) - own, 0)
+
+
+def _consensus(votes: Proba) -> Scores:
+    """The mean over members, (N, C)."""
+    mean: Scores = votes.mean(axis=0, dtype=np.float64)
+    return mean
 
 
 def tempered(proba: Proba, temperature: float) -> Proba:

@@ -67,7 +67,7 @@ def run(loop: Undertaking, *, once: bool = False) -> Outcome:
         PlatformError: the platform cannot be used, and could not from the beginning; or it refuses.
     """
     loop.verify()
-    with _controller(loop) as lost:
+    with holding(loop) as lost:
         take_in(loop)
         prepare(loop)
         outcome = reconcile(loop, resync=True)
@@ -93,8 +93,12 @@ def pause(poll: float, failures: int) -> float:
 
 
 @contextmanager
-def _controller(loop: Undertaking) -> Iterator[threading.Event]:
-    """Hold the loop's lease for the length of the block; the event is set when it was lost."""
+def holding(loop: Undertaking) -> Iterator[threading.Event]:
+    """Hold the loop's lease for the length of the block; the event is set when it was lost.
+
+    Raises:
+        LeaseLost: another controller runs this loop.
+    """
     clock, store = loop.clock, loop.store
     store.lease(owner(), now=clock.seconds(), seconds=LEASE_SECONDS, alive=alive)
     stop, lost = threading.Event(), threading.Event()

@@ -17,6 +17,7 @@ class Step(StrEnum):
     PUSH = "push"  # make the platform show the queue that is wanted
     EVALUATE = "evaluate"  # measure the newest version on the hold-out
     DECIDE = "decide"  # go on, or stop and say why
+    CHOOSE = "choose"  # choose the pretrained network on the labels there are
     TRAIN = "train"  # fit a version on the labels there are
     SELECT = "select"  # choose more items, and order the queue by the newest version
     WAIT = "wait"  # for annotators
@@ -31,7 +32,8 @@ class Snapshot:
     it: `decided` under the present target and budget, and if so, to stop. `changed` labels have moved since it was
     trained. `selectable` items may still be picked, and the budget pays for `affordable` more. `queue_stale`: a newer
     version is there than the one that ordered the queue. `queue_unapplied`: the platform does not show the queue that
-    is wanted. `stale`: the newest version was not made by the present recipe, or is lost.
+    is wanted. `unchosen`: there are labels enough to choose a network on, for the first time or again. `stale`: the
+    newest version was not made by the present recipe, or is lost.
     """
 
     prepared: bool = False
@@ -42,6 +44,7 @@ class Snapshot:
     evaluated: bool = False
     decided: bool = False
     stopped: bool = False
+    unchosen: bool = False
     stale: bool = False
     selectable: int = 0
     affordable: int = 0
@@ -57,6 +60,8 @@ def plan(now: Snapshot) -> Step:  # noqa: PLR0911 - a line per rule is the point
         return Step.PREPARE
     if now.unpushed or now.queue_unapplied:
         return Step.PUSH
+    if now.unchosen and not now.stopped:
+        return Step.CHOOSE
     if now.round and now.stale:
         return Step.TRAIN
     if now.round and not now.evaluated:
@@ -73,3 +78,20 @@ def plan(now: Snapshot) -> Step:  # noqa: PLR0911 - a line per rule is the point
     if now.open and now.queue_stale:
         return Step.SELECT
     return Step.WAIT if now.open else Step.DONE
+
+
+FIRST_CHOICE, TENFOLD = 30, 10
+FIRST_CLIMB, TWOFOLD = 200, 2
+
+
+def choice_due(labels: int, chosen_on: int | None) -> bool:
+    """Whether a network is to be chosen on so many training labels, after a choice on `chosen_on` (None: never)."""
+    return labels >= (FIRST_CHOICE if chosen_on is None else TENFOLD * chosen_on)
+
+
+def climb_due(labels: int, tried_on: int | None) -> bool:
+    """Whether higher rungs are to be tried on so many training labels, after a try on `tried_on` (None: never).
+
+    A try costs minutes and says little on fewer labels.
+    """
+    return labels >= (FIRST_CLIMB if tried_on is None else TWOFOLD * tried_on)

@@ -16,10 +16,11 @@ from alearn.core.keys import fingerprint, unit_interval
 from alearn.core.ranking import interleave, queue_scores
 from alearn.core.seeds import generator
 from alearn.core.strategies import Pool, Strategy, resolve
+from alearn.loop.scoring import Scorer, scorer
 from alearn.loop.undertaking import Undertaking
-from alearn.loop.versions import current_head
+from alearn.loop.versions import current
 from alearn.store.items import Candidate
-from alearn.store.tables import PickRow, RoundRow
+from alearn.store.tables import PickRow
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,13 @@ def select(loop: Undertaking) -> None:
     round_, picks = store.rounds.last(), store.rounds.picks()
     number = round_.number if round_ else 0
     room = min(config.high - now.open, now.affordable) if now.open <= config.low else 0
-    candidates = _usable(loop)
+    version = current(loop, round_)
+    model = None if version is None else scorer(loop, version)
+    candidates = _usable(loop, model)
     held = holdout_draw(
         candidates, picks, room=room, size=config.holdout.size, rate=config.holdout.rate, seed=config.seed
     )
-    field = _field(loop, candidates, picks, round_)
+    field = _field(loop, candidates, picks, model)
     name, strategy = _strategy(loop, field)
     rng = generator(config.seed, config.name, number, f"select-{len(picks)}")
     waiting = field.open.copy()
@@ -66,10 +69,12 @@ def select(loop: Undertaking) -> None:
     _write(loop, field, asked, held_open, picks, round_=number, strategy=name, rng=rng)
 
 
-def _usable(loop: Undertaking) -> list[Candidate]:
-    """The candidates that could be embedded."""
+def _usable(loop: Undertaking, model: Scorer | None) -> list[Candidate]:
+    """The candidates that could be read, by the network and by the version."""
     candidates = loop.store.items.candidates()
     lost = loop.features.ensure([one.key for one in candidates])
+    if model is not None:
+        lost |= model.ensure([one.key for one in candidates if not (one.holdout or one.key in lost)])
     return [one for one in candidates if one.key not in lost]
 
 
@@ -91,17 +96,14 @@ def holdout_draw(
     return [key for _, key in drawn[:count]]
 
 
-def _field(
-    loop: Undertaking, candidates: Sequence[Candidate], picks: Sequence[PickRow], round_: RoundRow | None
-) -> Field:
+def _field(loop: Undertaking, candidates: Sequence[Candidate], picks: Sequence[PickRow], model: Scorer | None) -> Field:
     keys = [one.key for one in candidates if not one.holdout]
     embeddings = loop.features.rows(keys)
-    head = current_head(loop, round_)
     by_key = {pick.key: pick for pick in picks}
     return Field(
         keys=keys,
         embeddings=embeddings,
-        proba=None if head is None else head.proba(embeddings),
+        proba=None if model is None else model.proba(keys),
         picked=np.array([key in by_key for key in keys], dtype=bool),
         labeled=np.array([key in by_key and by_key[key].closed == "labeled" for key in keys], dtype=bool),
         open=np.array([key in by_key and by_key[key].closed is None for key in keys], dtype=bool),

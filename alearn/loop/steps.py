@@ -16,7 +16,10 @@ from alearn.core.metrics import METRICS
 from alearn.core.seeds import generator
 from alearn.core.stopping import decide as decide_stop
 from alearn.loop import versions
+from alearn.loop.choosing import choose
+from alearn.loop.learning import learned
 from alearn.loop.plan import Step
+from alearn.loop.scoring import Scorer, scorer
 from alearn.loop.selection import select
 from alearn.loop.undertaking import Undertaking
 from alearn.platform import Queue, QueueEntry, Task
@@ -92,33 +95,35 @@ def _entry(pick: PickRow) -> QueueEntry:
 def train(loop: Undertaking) -> None:
     """Fit a version on all labels outside the hold-out; the same labels and recipe give the same version."""
     started, training = time.perf_counter(), loop.store.annotations.training(holdout=False)
-    made_of = versions.recipe(loop, training)
-    blob = versions.weights(loop, made_of, training)
+    identity, before = versions.identify(loop, training), loop.store.rounds.last()
+    row = learned(loop, identity, training, parent=before.version if before else None)
     number, labels, at = loop.store.look().round + 1, len(training.keys), loop.clock.now()
-    round_ = {"number": number, "version": made_of.key, "label_seq": training.label_seq, "labels": labels, "at": at}
+    round_ = {"number": number, "version": identity.key, "label_seq": training.label_seq, "labels": labels, "at": at}
     round_ |= {"libraries": versions.libraries(), "seconds": time.perf_counter() - started}
-    loop.store.rounds.trained(versions.as_row(made_of, blob, labels, at), round_)
-    loop.report.say(f"Round {number}: trained on {labels} labels")
+    loop.store.rounds.trained(row, round_)
+    loop.report.say(f"Round {number}: trained on {labels} labels{RUNGS[row['rung']]}")
 
 
 def evaluate(loop: Undertaking) -> None:
     """Measure the newest version on the hold-out, each metric with its interval."""
     round_ = loop.store.rounds.last()
+    version = versions.current(loop, round_)
     assert round_ is not None, "plan evaluates only what was trained"
-    held = loop.store.annotations.training(holdout=True)
-    lost = loop.features.ensure(held.keys)
+    assert version is not None, "a round has a version"
+    held, model = loop.store.annotations.training(holdout=True), scorer(loop, version)
+    lost = model.ensure(held.keys)
     pairs = [(key, value) for key, value in zip(held.keys, held.values, strict=True) if key not in lost]
-    rows = _measure(loop, round_, pairs) if pairs else []
+    rows = _measure(loop, round_, model, pairs) if pairs else []
     measured = loop.config.measured_for
     loop.store.rounds.evaluated(round_.number, rows, measured=measured, holdout_labels=len(pairs))
 
 
-def _measure(loop: Undertaking, round_: RoundRow, pairs: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    head = versions.current_head(loop, round_)
-    assert head is not None
+def _measure(
+    loop: Undertaking, round_: RoundRow, model: Scorer, pairs: Sequence[tuple[str, str]]
+) -> list[dict[str, Any]]:
     keys = [key for key, _ in pairs]
     y = loop.schema.indices([value for _, value in pairs])
-    proba = head.proba(loop.features.rows(keys))
+    proba = model.proba(keys)
     groups = loop.store.items.groups(keys)
     target = loop.config.stop_at
     one_sided = target.confidence if target else 0.95
@@ -161,9 +166,13 @@ def _interval(value: float | None, low: float | None, high: float | None, n: int
     return Interval(nan if value is None else value, nan if low is None else low, nan if high is None else high, n)
 
 
+RUNGS = {"linear": "", "blocks": ", the network's last blocks too", "whole": ", the whole network"}
+"""How a round says how much was trained."""
+
 DO: Mapping[Step, Callable[[Undertaking], None]] = {
     Step.PREPARE: prepare,
     Step.PUSH: push,
+    Step.CHOOSE: choose,
     Step.TRAIN: train,
     Step.EVALUATE: evaluate,
     Step.DECIDE: decide,

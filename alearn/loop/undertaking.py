@@ -5,7 +5,6 @@ Invariant: nothing here decides anything and no progress is kept here; all of it
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +16,9 @@ from alearn import platform as door
 from alearn.config import Config
 from alearn.core.schema import LabelSchema
 from alearn.core.strategies import resolve, resolve_cold_start
-from alearn.loop.features import Features
-from alearn.loop.plan import Snapshot
+from alearn.loop.features import Features, current_cut
+from alearn.loop.plan import Snapshot, choice_due
+from alearn.loop.recipe import is_stale
 from alearn.loop.report import Report, Silent
 from alearn.platform import Platform, Setting
 from alearn.store import Look, Store
@@ -111,6 +111,7 @@ class Undertaking:
             changed=seen.changed if seen.labels > seen.holdout_labels else 0,
             round=seen.round,
             evaluated=seen.measured == config.measured_for,
+            unchosen=self._unchosen(seen),
             stale=self._stale(seen),
             decided=decided,
             stopped=decided and (seen.kind in {"target", "budget"} or (seen.kind == "empty" and selectable == 0)),
@@ -126,9 +127,16 @@ class Undertaking:
         """Whether the newest version is another than the present recipe would make, or its weights are lost."""
         if seen.recipe is None or seen.weights is None:
             return False
-        made = json.loads(seen.recipe)
-        trunk = self.features.trunk.fingerprint if "features" in self.__dict__ else made["trunk"]
-        return made != {**self.config.recipe, "trunk": trunk} or seen.weights not in self.store.blobs
+        trunk = self.features.trunk.fingerprint if "features" in self.__dict__ else None
+        other = is_stale(self.config, current_cut(self.config, self.store), seen.recipe, trunk)
+        return (other and not seen.placed) or seen.weights not in self.store.blobs
+
+    def _unchosen(self, seen: Look) -> bool:
+        """Whether a pretrained network is to be chosen now."""
+        if self.config.model.name != "auto":
+            return False
+        last = self.store.rounds.choice()
+        return choice_due(seen.labels - seen.holdout_labels, last.labels if last else None)
 
     def close(self) -> None:
         """Close what was opened."""

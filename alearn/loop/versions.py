@@ -1,4 +1,4 @@
-"""Model versions: fitted from labels, kept as blobs, found again by what they were made of.
+"""Model versions: found again by what they were made of, and made current again by a person.
 
 Invariant: a version's key is the hash of (recipe, trunk, training set), so the same labels never give a second one.
 """
@@ -7,23 +7,21 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from alearn.core.keys import fingerprint
 from alearn.errors import ModelError
+from alearn.loop.recipe import recipe
 from alearn.loop.undertaking import Undertaking
-from alearn.models import Head, fit_head
 from alearn.store.annotations import Training
-from alearn.store.tables import RoundRow
+from alearn.store.tables import RoundRow, VersionRow
 
-RECORDED_LIBRARIES = ("alearn", "numpy", "onnxruntime", "scikit-learn", "torch")
+RECORDED_LIBRARIES = ("alearn", "numpy", "onnxruntime", "openvino", "scikit-learn", "torch")
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What a version is made of."""
+class Identity:
+    """What a version is made of, and the key that follows from it."""
 
     key: str
     recipe: str
@@ -31,55 +29,68 @@ class Recipe:
     training_set: str
 
 
-def recipe(loop: Undertaking, training: Training) -> Recipe:
+def identify(loop: Undertaking, training: Training) -> Identity:
     """The identity of the version that these labels give."""
-    trunk = loop.features.trunk.fingerprint
-    said = {**loop.config.recipe, "trunk": trunk}
+    features = loop.features
+    said = recipe(loop.config, features.cut, features.trunk.fingerprint)
     training_set = fingerprint([training.keys, training.values])
-    return Recipe(fingerprint([said, training_set]), json.dumps(said, sort_keys=True), trunk, training_set)
+    key = fingerprint([said, training_set])
+    return Identity(key, json.dumps(said, sort_keys=True), features.trunk.fingerprint, training_set)
 
 
-def weights(loop: Undertaking, made_of: Recipe, training: Training) -> str:
-    """The blob of the version's weights, fitted unless it is known already."""
-    known = loop.store.rounds.version(made_of.key)
-    if known and known.weights in loop.store.blobs:
-        return known.weights
-    return loop.store.blobs.put(_fit(loop, training.keys, training.values).to_bytes())
-
-
-def _fit(loop: Undertaking, keys: Sequence[str], values: Sequence[str]) -> Head:
-    lost = loop.features.ensure(keys)
-    kept = [(key, value) for key, value in zip(keys, values, strict=True) if key not in lost]
-    x = loop.features.rows([key for key, _ in kept])
-    y = loop.schema.indices([value for _, value in kept])
-    classes, strength = len(loop.schema.classes), loop.config.model.strength
-    return fit_head(x, y, classes, seed=loop.config.seed, strength=strength)
-
-
-def current_head(loop: Undertaking, round_: RoundRow | None) -> Head | None:
-    """The trained head of a round's version; None before the first round.
-
-    Raises:
-        ModelError: it was trained on another network than the config now names.
-    """
+def current(loop: Undertaking, round_: RoundRow | None) -> VersionRow | None:
+    """The version of a round; None before the first round."""
     if round_ is None:
         return None
     version = loop.store.rounds.version(round_.version)
     assert version is not None, "a round and its version are written in one transaction"
-    if version.trunk != loop.features.trunk.fingerprint:
+    return version
+
+
+def find(loop: Undertaking, prefix: str) -> VersionRow:
+    """The version whose key begins so; the newest for an empty prefix.
+
+    Raises:
+        ModelError: the loop has no version, none that begins so, or several.
+    """
+    name, rounds = loop.config.name, loop.store.rounds
+    newest = current(loop, rounds.last())
+    if newest is None:
+        raise ModelError(f"Loop {name!r} has no model yet. It has trained none. Run `alearn run` first.")
+    found = rounds.versions(prefix) if prefix else [newest]
+    if len(found) == 1:
+        return found[0]
+    every = found or rounds.versions()
+    known = ", ".join(one.key[:8] for one in every[-12:])
+    what = "one version" if found else "a version"
+    raise ModelError(f"{prefix!r} must begin the key of {what} of loop {name!r}: {known}. See `alearn history`.")
+
+
+def place(loop: Undertaking, version: VersionRow) -> int:
+    """Make a version current: a round of its own, which stays until new labels bring another; returns its number.
+
+    Raises:
+        ModelError: its weights are lost.
+    """
+    if version.weights not in loop.store.blobs:
         raise ModelError(
-            f"The version of round {round_.number} must stand on the network it was trained on. The config, or a newer "
-            "package, names another. `alearn run` trains a version on it."
+            f"The weights of version {version.key[:8]} must be in blobs/. They are missing. Name another version."
         )
-    return Head.from_bytes(loop.store.blobs.get(version.weights))
-
-
-def as_row(made_of: Recipe, blob: str, labels: int, at: str) -> dict[str, Any]:
-    """The version's row."""
-    row = {"key": made_of.key, "weights": blob, "trunk": made_of.trunk, "recipe": made_of.recipe}
-    return {**row, "training_set": made_of.training_set, "labels": labels, "created_at": at}
+    rounds, labels = loop.store.rounds, loop.store.annotations.training(holdout=False)
+    last = rounds.last()
+    number, at = (last.number if last else 0) + 1, loop.clock.now()
+    row = {"number": number, "version": version.key, "label_seq": labels.label_seq, "labels": version.labels, "at": at}
+    rounds.placed({**row, "libraries": libraries(), "seconds": 0.0})
+    return number
 
 
 def libraries() -> str:
-    """The versions of what computes, as a JSON object."""
-    return json.dumps({name: importlib.metadata.version(name) for name in RECORDED_LIBRARIES})
+    """The versions of what computes, as a JSON object; what is not installed is left out."""
+    return json.dumps({name: found for name in RECORDED_LIBRARIES if (found := _version(name))})
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

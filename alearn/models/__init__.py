@@ -4,7 +4,7 @@ The only owner of torch. Nothing heavy is imported with this package: torch, sci
 they are used.
 """
 
-from alearn.models.cache import EmbeddingCache
+from alearn.models.cache import ActivationCache
 from alearn.models.embeddings import embed_items
 from alearn.models.export import export_model
 from alearn.models.head import Head, fit_head
@@ -12,7 +12,7 @@ from alearn.models.predict import Prediction, predict
 from alearn.models.trunk import Trunk, load_trunk
 
 __all__ = [
-    "EmbeddingCache",
+    "ActivationCache",
     "Head",
     "Prediction",
     "Trunk",

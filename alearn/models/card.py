@@ -20,8 +20,17 @@ def _head(facts: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield f"Sorts {task['data']}s into {len(task['classes'])} classes: {', '.join(task['classes'])}."
     yield ""
-    yield f"Logistic regression on the embeddings of {base['name']} ({base['parameters']:,} parameters, frozen)."
+    yield _trained(facts["trained"], base)
     yield f"Base model: {base['source']}, licence {base['licence']}."
+
+
+def _trained(trained: Mapping[str, Any], base: Mapping[str, Any]) -> str:
+    name = f"{base['name']} ({base['parameters']:,} parameters)"
+    thinner = ", pruned to fewer channels" if trained.get("widths") else ""
+    if trained["rung"] == "linear":
+        return f"Logistic regression on the embeddings of {name}, frozen, at its tap {base['tap']}."
+    part = f"Its last blocks, behind {trained['start']}, were" if trained["start"] else "All of it was"
+    return f"{name}{thinner}. {part} fine-tuned."
 
 
 def _metrics(training: Mapping[str, Any]) -> Iterator[str]:

@@ -1,13 +1,14 @@
-"""EfficientNet-Lite0: a small image network without squeeze-and-excitation and with ReLU6, made for CPUs.
+"""EfficientNet-Lite: small image networks without squeeze-and-excitation and with ReLU6, made for CPUs.
 
-Written here because the package that carries the weights is a single file of 2020; only its state dict is used.
+Written here because the packages that carry the weights are single files of 2020; only their state dicts are used.
 Source: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite (Apache-2.0).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from math import ceil
 from typing import NamedTuple
 
 import torch
@@ -35,6 +36,41 @@ STAGES = (
     Stage(1, 3, 1, 6, 320),
 )
 STEM, FEATURES, CLASSES = 32, 1280, 1000
+"""The same in every variant."""
+
+
+class Variant(NamedTuple):
+    """How much wider and deeper than Lite0 a network is, and the side of the images it was trained on."""
+
+    width: float
+    depth: float
+    size: int
+
+
+VARIANTS: Mapping[str, Variant] = {
+    "efficientnet-lite0": Variant(1.0, 1.0, 224),
+    "efficientnet-lite1": Variant(1.0, 1.1, 240),
+    "efficientnet-lite2": Variant(1.1, 1.2, 260),
+}
+LITE0 = VARIANTS["efficientnet-lite0"]
+
+
+def stages(variant: Variant) -> list[Stage]:
+    """The stages of a variant: its channels in steps of 8, its first and last stage not repeated more often."""
+    last = len(STAGES) - 1
+    return [
+        stage._replace(
+            repeats=stage.repeats if at in {0, last} else ceil(stage.repeats * variant.depth),
+            channels=_in_steps(stage.channels * variant.width),
+        )
+        for at, stage in enumerate(STAGES)
+    ]
+
+
+def _in_steps(channels: float) -> int:
+    """The nearest multiple of 8 that is not more than a tenth less."""
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest if nearest >= 0.9 * channels else nearest + 8
 
 
 class ConvNorm(nn.Module):
@@ -80,15 +116,22 @@ class Block(nn.Module):
         return x + y if self.shortcut else y
 
 
-class EfficientNetLite0(nn.Module):
-    """(n, 3, h, w) normalised pixels -> (n, 1000) logits; `features` stops at the pooled (n, 1280)."""
+class EfficientNetLite(nn.Module):
+    """(n, 3, h, w) normalised pixels -> (n, 1000) logits; `features` stops at the pooled (n, 1280).
 
-    def __init__(self) -> None:
+    Its weights are random, spread so that no signal grows or dies on its way.
+    """
+
+    def __init__(self, variant: Variant = LITE0) -> None:
         super().__init__()
         self.stem = ConvNorm(3, STEM, 3, 2)
-        self.blocks = nn.Sequential(*_blocks())
-        self.head = ConvNorm(STAGES[-1].channels, FEATURES)
+        self.blocks = nn.Sequential(*_blocks(stages(variant)))
+        self.head = ConvNorm(stages(variant)[-1].channels, FEATURES)
         self.classifier = nn.Linear(FEATURES, CLASSES)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                fan_out = layer.weight[:, 0].numel() / layer.groups
+                nn.init.normal_(layer.weight, std=(2 / fan_out) ** 0.5)
 
     def features(self, x: Tensor) -> Tensor:
         """(n, 3, h, w) -> (n, 1280), each in [0, 6]."""
@@ -101,9 +144,9 @@ class EfficientNetLite0(nn.Module):
         return logits
 
 
-def _blocks() -> Iterator[Block]:
+def _blocks(stages: Iterable[Stage]) -> Iterator[Block]:
     inputs = STEM
-    for stage in STAGES:
+    for stage in stages:
         for repeat in range(stage.repeats):
             yield Block(inputs, stage, stage.stride if repeat == 0 else 1)
             inputs = stage.channels
@@ -123,15 +166,20 @@ _NAMES = (
 )
 
 
-def load(state: Mapping[str, Tensor]) -> EfficientNetLite0:
+def load(state: Mapping[str, Tensor], variant: Variant = LITE0) -> EfficientNetLite:
     """The network with the weights of the published state dict, ready for inference.
 
     Raises:
         RuntimeError: a weight is missing, unknown or of another shape.
     """
-    network = EfficientNetLite0()
-    network.load_state_dict({_renamed(name): value for name, value in state.items()})
+    network = EfficientNetLite(variant)
+    network.load_state_dict(renamed(state))
     return network.eval()
+
+
+def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The published state dict with the names that the parts have here."""
+    return {_renamed(name): value for name, value in state.items()}
 
 
 def _renamed(name: str) -> str:
@@ -140,6 +188,6 @@ def _renamed(name: str) -> str:
     return name
 
 
-def load_file(path: str) -> EfficientNetLite0:
+def load_file(path: str, variant: Variant = LITE0) -> EfficientNetLite:
     """As `load`, from a file of tensors; a file that holds anything but tensors is refused by torch."""
-    return load(torch.load(path, map_location="cpu", weights_only=True))
+    return load(torch.load(path, map_location="cpu", weights_only=True), variant)

@@ -3,7 +3,8 @@
 Two choices, measured on solar cells (elpv), 77 intents (banking77) and digits (benchmarks/head.py):
 - an item of a class with k labels weighs 1 / sqrt(k): F1 of the defective cells is .01 to .03 higher than with equal
   weights, at the same accuracy; weighing by 1 / k gains a little more and costs a point of accuracy and calibration;
-- no single L2 strength suits all: it is chosen by cross-validated log loss on at most 500 labels.
+- no single L2 strength suits all: it is chosen by cross-validated log loss on at most 500 labels. What the heads of the
+  folds say of the labels that they did not see calibrates the probabilities, too.
 One imaginary item at the middle of the features, spread evenly over the classes, keeps every class's probability above
 zero, so that a class without labels, or a single class, needs no special case.
 """
@@ -12,12 +13,14 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alearn.errors import ModelError
+from alearn.models.temperature import fit_temperature
 
 STRENGTHS = (1e-3, 5e-3, 3e-2, 3e-1)
 FOLDS = 3
@@ -32,7 +35,7 @@ class Head:
     """softmax((x @ weights + bias) / temperature).
 
     `weights` (D, C) and `bias` (C,) are float32 and hold the standardisation. `strength` is the inverse L2
-    regularisation they were trained with. `temperature` is 1 until something calibrates it.
+    regularisation they were trained with. `temperature` is 1 where there are too few labels to calibrate it.
     """
 
     weights: NDArray[np.float32]
@@ -83,12 +86,19 @@ class Head:
 
 
 def fit_head(
-    x: NDArray[np.float32], y: NDArray[np.intp] | list[int], classes: int, *, seed: int, strength: float | None = None
+    x: NDArray[np.float32],
+    y: NDArray[np.intp] | list[int],
+    classes: int,
+    *,
+    seed: int,
+    strength: float | None = None,
+    temperature: float | None = None,
 ) -> Head:
     """Train a head on embeddings `x` (n, D), float32, and class numbers `y` (n,) in [0, classes).
 
     The same arguments give the same head on the same machine. `strength` is the inverse L2 regularisation on
-    standardised features; none: chosen among STRENGTHS. Without a single label every class is equally probable.
+    standardised features; none: chosen among STRENGTHS. `temperature` none: fitted to cross-validated logits. Without a
+    single label every class is equally probable.
 
     Raises:
         ValueError: shapes that do not fit, or a class number out of range.
@@ -105,10 +115,19 @@ def fit_head(
     # The matrices are small: more threads than one wait for each other, and beside other work are 20 times slower.
     with threadpool_limits(1, user_api="blas"):
         z, mean, std = _standardised(x)
-        strength = strength or _best_strength(z, labels, classes, seed)
+        if strength is None or temperature is None:
+            strength, fitted = _validated(z, labels, classes, seed, STRENGTHS if strength is None else (strength,))
+            temperature = fitted if temperature is None else temperature
         weights, bias = _fit(z, labels, classes, strength)
     weights = weights / std[:, None]
-    return Head(weights.astype(np.float32), (bias - mean @ weights).astype(np.float32), strength)
+    return Head(weights.astype(np.float32), (bias - mean @ weights).astype(np.float32), strength, temperature)
+
+
+def item_weights(y: NDArray[np.intp], classes: int) -> Floats:
+    """How much each label counts, (n,): 1 / sqrt(k) for a class of k labels, scaled to a mean of 1."""
+    weight = 1 / np.sqrt(np.bincount(y, minlength=classes) + 1 / classes)[y]
+    found: Floats = weight / weight.mean()
+    return found
 
 
 def _standardised(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], Floats, Floats]:
@@ -119,35 +138,53 @@ def _standardised(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], Floats, 
     return ((x - mean) / std).astype(np.float32), mean, std
 
 
-def _best_strength(z: NDArray[np.float32], y: NDArray[np.intp], classes: int, seed: int) -> float:
-    """The least strength whose cross-validated log loss is within one standard error of the best one's."""
+def _validated(
+    z: NDArray[np.float32], y: NDArray[np.intp], classes: int, seed: int, strengths: Sequence[float]
+) -> tuple[float, float]:
+    """The least strength whose cross-validated log loss is within one standard error of the best one's.
+
+    And the temperature at which its cross-validated logits have the least log loss.
+    """
     rows = np.random.default_rng(seed).permutation(len(z))[:VALIDATION_ROWS]
     if len(rows) < 2 * FOLDS or len(np.unique(y[rows])) < 2:
-        return STRENGTHS[0]
-    z, y, fold = _compact(z[rows])[0], y[rows], np.empty(len(rows), dtype=np.intp)
-    # Deal each class out over the folds, so that none is left without it.
-    fold[np.argsort(y, kind="stable")] = np.arange(len(rows)) % FOLDS
+        return strengths[0], 1.0
+    z, y = _compact(z[rows])[0], y[rows]
+    fold = folds_of(y, FOLDS)
+    logits: list[Floats] = []
     losses: list[Floats] = []
-    for strength in STRENGTHS:
-        losses.append(_losses(z, y, fold, classes, strength))
+    for strength in strengths:
+        logits.append(_unseen(z, y, fold, classes, strength))
+        losses.append(_log_losses(logits[-1], y))
         if len(losses) > 1 and losses[-1].mean() > losses[-2].mean():
             break
     best = losses[int(np.argmin([loss.mean() for loss in losses]))]
-    excess = ((loss - best).mean() - (loss - best).std() / np.sqrt(len(rows)) for loss in losses)
-    return next(strength for strength, more in zip(STRENGTHS, excess, strict=False) if more <= 0)
+    excess = [(loss - best).mean() - (loss - best).std() / np.sqrt(len(rows)) for loss in losses]
+    chosen = next(at for at, more in enumerate(excess) if more <= 0)
+    return strengths[chosen], fit_temperature(logits[chosen], y)
 
 
-def _losses(
+def folds_of(y: NDArray[np.intp], folds: int) -> NDArray[np.intp]:
+    """The fold of each label, (n,) in [0, folds): each class is dealt out, so that no fold is left without it."""
+    fold = np.empty(len(y), dtype=np.intp)
+    fold[np.argsort(y, kind="stable")] = np.arange(len(y)) % folds
+    return fold
+
+
+def _unseen(
     z: NDArray[np.float32], y: NDArray[np.intp], fold: NDArray[np.intp], classes: int, strength: float
 ) -> Floats:
-    """The log loss of each row, shape (n,), by a head that was trained on the other folds."""
-    found = np.empty(len(z))
+    """The logits (n, C) of each row, by a head that was trained on the other folds."""
+    found = np.empty((len(z), classes))
     for held in (fold == number for number in range(FOLDS)):
         weights, bias = _fit(z[~held], y[~held], classes, strength, tolerance=1e-2)
-        logits = z[held] @ weights + bias
-        top = logits.max(axis=1)
-        spread = np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top
-        found[held] = spread - logits[np.arange(len(logits)), y[held]]
+        found[held] = z[held] @ weights + bias
+    return found
+
+
+def _log_losses(logits: Floats, y: NDArray[np.intp]) -> Floats:
+    """The log loss of each row, (n,)."""
+    top = logits.max(axis=1)
+    found: Floats = np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top - logits[np.arange(len(logits)), y]
     return found
 
 
@@ -159,8 +196,7 @@ def _fit(
 
     z, basis = _compact(z)
     rows = np.concatenate([z, np.zeros((classes, z.shape[1]), np.float32)])
-    weight = 1 / np.sqrt(np.bincount(y, minlength=classes) + 1 / classes)[y]
-    weight = np.concatenate([weight / weight.mean(), np.full(classes, 1 / classes)])
+    weight = np.concatenate([item_weights(y, classes), np.full(classes, 1 / classes)])
     model = LogisticRegression(C=strength, tol=tolerance, max_iter=200)
     with warnings.catch_warnings(action="ignore"):  # 200 steps are near enough to the optimum
         model.fit(rows, np.concatenate([y, np.arange(classes)]), sample_weight=weight)

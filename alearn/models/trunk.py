@@ -1,16 +1,15 @@
-"""The frozen part of a pretrained network, which turns items into embeddings once: on onnxruntime, or where the network
-cannot be exported, on torch.
+"""The frozen part of a pretrained network, which turns items into embeddings once, on the fastest engine here.
 
 Invariant: the fingerprint names everything that an embedding depends on; two trunks with the same fingerprint give the
-same embeddings on any machine, within float32 rounding. Torch is imported only where the exported graph is not there.
+same embeddings on any machine and engine, within the rounding of their precision. Torch is imported only where the
+exported graph is not there, or where torch is the engine.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from alearn.core.keys import fingerprint
 from alearn.core.schema import DataKind
 from alearn.errors import ModelError
+from alearn.models.engines import Engine, Feed, Precision, Runnable, open_network
 from alearn.models.files import new_folder
 from alearn.models.graphs import Output
 from alearn.models.serving import (
@@ -29,7 +29,6 @@ from alearn.models.serving import (
     Unfit,
     feed,
     file_digest,
-    open_session,
     open_tokenizer,
     pixels,
     tokens,
@@ -38,6 +37,10 @@ from alearn.models.zoo import Pretrained, resolve
 
 if TYPE_CHECKING:
     from PIL import Image
+    from torch import nn
+
+EXAMPLE = 8
+"""Items that engines are measured with."""
 
 EXPORT = 2
 """To be raised when the graphs that are exported, or how items are prepared for them, change their meaning."""
@@ -48,7 +51,7 @@ class About:
     """What is written beside an exported trunk, and into every model that stands on it.
 
     `weights` is a hash, `inputs` says how items are prepared, `shape` what an item becomes, `digest` is the SHA-256 of
-    `trunk.onnx`; empty where the `engine` is torch and there is none. `tap` is where the network is cut, several joined
+    `trunk.onnx`; empty where there is none, and `engine` is torch. `tap` is where the network is cut, several joined
     by `+`, and `spans` says where the embedding of each is; `taps` are all that it has, from the first to the last.
     """
 
@@ -73,17 +76,25 @@ class About:
         """The length of an embedding."""
         return self.shape[0]
 
+    @property
+    def dtype(self) -> str:
+        """The type of what an item becomes."""
+        return "float16" if self.output == "activation" else "float32"
+
 
 class Trunk(Protocol):
     """What the loop, the cache and the export need of a trunk.
 
-    `dim` is the length of an embedding; `batch` how many items the engine does best at once; `folder` holds
-    `trunk.onnx` where `about.engine` is onnxruntime (and `tokenizer.json` for texts).
+    `fingerprint` is what it means: weights, tap, inputs, output and precision. `cache_key` names what it computed: the
+    same, on the same engine of the same version. `dim` is the length of an embedding; `engine` says what it runs on;
+    `batch` how many items that does best at once; `folder` holds `trunk.onnx` where the network can be exported (and
+    `tokenizer.json` for texts).
     """
 
     name: str
     data: DataKind
     fingerprint: str
+    cache_key: str
     dim: int
     engine: str
     batch: int
@@ -94,25 +105,31 @@ class Trunk(Protocol):
         """What the engine takes of one image or text; may be called from many threads at once."""
         ...
 
-    def embed(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
-        """The embeddings of prepared items, shape (n, dim), float32."""
+    def embed(self, batch: Sequence[Prepared]) -> NDArray[Any]:
+        """What prepared items become, (n, *about.shape), of `about.dtype`; may be called from many threads at once.
+
+        Raises:
+            ModelError: there is not even memory for one item.
+        """
         ...
 
 
-class _Frozen:
-    """What both engines share: what a trunk is, and how its items are prepared."""
+class FrozenTrunk:
+    """A trunk on an engine. Raises ModelError: the folder's tokenizer cannot be used."""
 
-    def __init__(self, folder: Path, about: About) -> None:
+    def __init__(self, folder: Path, about: About, engine: Engine) -> None:
         self.folder = folder
         self.about = about
         self.name = about.name
         self.data: DataKind = about.data
         self.dim = about.dim
-        self.batch = BATCH[about.data]
-        version = importlib.metadata.version(about.engine)
-        self.engine = f"{about.engine} {version} CPU float32"
+        self._engine = engine
+        self.engine = str(engine)
+        self.batch = max(BATCH[about.data], engine.batch)
         said = [about.weights, about.tap, about.inputs, list(about.shape), about.output, about.exported]
-        self.fingerprint = fingerprint([*said, about.engine, version.partition(".")[0], "cpu", "float32"])
+        self.fingerprint = fingerprint([*said, engine.precision])
+        version = engine.version.partition("+")[0].split(".")[:2]
+        self.cache_key = fingerprint([self.fingerprint, engine.name, version])
         try:
             self._tokenizer = open_tokenizer(folder, about.inputs) if about.data == "text" else None
         except Unfit as error:
@@ -122,33 +139,9 @@ class _Frozen:
         """As `Trunk.prepare`."""
         return tokens(self._tokenizer, str(raw)) if self._tokenizer is not None else pixels(raw, self.about.inputs)
 
-
-class OnnxTrunk(_Frozen):
-    """An exported trunk on onnxruntime, float32, on the CPU. Raises ModelError: the folder's files cannot be used."""
-
-    def __init__(self, folder: Path, about: About) -> None:
-        super().__init__(folder, about)
-        try:
-            self._session = open_session(folder / "trunk.onnx")
-        except Unfit as error:
-            raise ModelError(str(error)) from error
-
-    def embed(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    def embed(self, batch: Sequence[Prepared]) -> NDArray[Any]:
         """As `Trunk.embed`."""
-        (found,) = self._session.run(None, feed(self.data, batch))
-        return np.asarray(found)
-
-
-class TorchTrunk(_Frozen):
-    """A trunk that cannot be exported, on torch, float32, on the CPU; `run` embeds what `serving.feed` makes."""
-
-    def __init__(self, folder: Path, about: About, run: Callable[[Mapping[str, NDArray[Any]]], NDArray[Any]]) -> None:
-        super().__init__(folder, about)
-        self._run = run
-
-    def embed(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
-        """As `Trunk.embed`."""
-        return self._run(feed(self.data, batch))
+        return self._engine.run(feed(self.data, batch))
 
 
 def load_trunk(
@@ -158,19 +151,21 @@ def load_trunk(
     size: int | None = None,
     taps: Sequence[str] = (),
     output: Output = "embedding",
+    engine: str = "auto",
+    precision: Precision = "float32",
     folder: Path,
 ) -> Trunk:
     """The trunk of a network of the zoo; exported into a subfolder of `folder` unless that is there already.
 
-    Its engine is onnxruntime; torch, with a warning in the log, where the network cannot be exported.
-
     `name` is as in `zoo.resolve`; `size` is the side of the square that images are resized to, none: the network's own.
     `taps`: behind which stages it is cut, none: the last; the embeddings of several come one beside the other, in the
     order of the network, as `about.spans` says. `output` "activation": what is behind the one tap, not pooled, float16.
+    `engine`: cuda, openvino, onnxruntime or torch; "auto" is the fastest here, measured at the first start. A network
+    that cannot be exported runs on torch, with a warning in the log.
 
     Raises:
         ModelError: unknown name or tap, wrong kind of data, a missing package, weights that cannot be had, a network
-            that gives no embeddings, or a size where there is none.
+            that gives no embeddings, a size where there is none, or an engine or a precision that is not to be had.
     """
     network = resolve(name, data)
     if data == "text" and size is not None:
@@ -178,7 +173,25 @@ def load_trunk(
     wanted = _Cut(network, size or network.size, tuple(dict.fromkeys(taps)), output)
     target = folder / wanted.name
     about = _exported(target) or _export(wanted, target)
-    return OnnxTrunk(target, about) if about.engine == "onnxruntime" else _on_torch(wanted, target, about)
+    loaded: list[str] = []
+    runnable = Runnable(
+        target / "trunk.onnx" if about.engine == "onnxruntime" else None,
+        None if network.network is None else lambda: _module(wanted, loaded),
+        about.dtype,
+    )
+    opened = open_network(runnable, engine=engine, precision=precision, example=example_of(about), folder=target)
+    # The weights that were loaded count, where torch loaded them now: a hub's may have changed since the export.
+    return FrozenTrunk(target, replace(about, weights=loaded[-1]) if loaded else about, opened)
+
+
+def example_of(about: About) -> Feed:
+    """Some items to measure engines with: noise, or texts of a sentence's length."""
+    rng = np.random.default_rng(0)
+    if about.data == "text":
+        ids = rng.integers(5, 1000, (EXAMPLE, 24))
+        return {"ids": ids, "mask": np.ones_like(ids)}
+    side, channels = about.inputs["size"], 1 if about.inputs["mode"] == "L" else 3
+    return {"pixels": rng.integers(0, 256, (EXAMPLE, side, side, channels), dtype=np.uint8)}
 
 
 @dataclass(frozen=True)
@@ -198,14 +211,14 @@ class _Cut:
         return f"{re.sub(r'[^a-z0-9]+', '-', network.name.lower()).strip('-')[-40:]}-{key}"
 
 
-def _on_torch(wanted: _Cut, folder: Path, about: About) -> TorchTrunk:
+def _module(wanted: _Cut, loaded: list[str]) -> nn.Module:
+    """The trunk as a module of torch; a hash of the weights that it was loaded with is added to `loaded`."""
     from alearn.models import networks
 
-    assert wanted.network.network is not None, "the pixels are always exported"
-    loaded = wanted.network.network(wanted.size)
-    # What was loaded now counts: a hub's weights may have changed since.
-    run = networks.runner(loaded, wanted.taps, wanted.output)
-    return TorchTrunk(folder, replace(about, weights=networks.weights_digest(loaded.chain)), run)
+    assert wanted.network.network is not None, "there is none of the pixels"
+    network = wanted.network.network(wanted.size)
+    loaded.append(networks.weights_digest(network.chain))
+    return networks.cut(network, wanted.taps, wanted.output)[0]
 
 
 def _exported(folder: Path) -> About | None:

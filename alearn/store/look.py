@@ -34,6 +34,7 @@ class Look:
     changed: int = 0
     round: int = 0
     measured: str | None = None
+    placed: bool = False
     recipe: str | None = None
     weights: str | None = None
     kind: str | None = None
@@ -105,6 +106,7 @@ def _with_round(seen: Look, newest: RoundRow, session: Session) -> Look:
         seen,
         round=newest.number,
         measured=newest.measured,
+        placed=newest.placed,
         recipe=version.recipe,
         weights=version.weights,
         kind=newest.kind,

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from alearn.store.database import chunks, upsert
 from alearn.store.items import put_aside
 from alearn.store.scope import Scope
-from alearn.store.tables import LoopRow, MetricRow, PickRow, RoundRow, VersionRow
+from alearn.store.tables import ChoiceRow, LoopRow, MetricRow, PickRow, RoundRow, VersionRow
 
 
 class Rounds:
@@ -81,8 +81,34 @@ class Rounds:
         with self._scope.write() as session:
             upsert(session, VersionRow, [{"loop_id": self._scope.loop_id, **version}])
             upsert(
-                session, RoundRow, [{"loop_id": self._scope.loop_id, "holdout_labels": 0, "measured": None, **round_}]
+                session,
+                RoundRow,
+                [{"loop_id": self._scope.loop_id, "holdout_labels": 0, "measured": None, "placed": False, **round_}],
             )
+
+    def versions(self, prefix: str = "") -> list[VersionRow]:
+        """The versions whose key begins so, oldest first."""
+        query = select(VersionRow).where(VersionRow.loop_id == self._scope.loop_id)
+        query = query.where(col(VersionRow.key).startswith(prefix, autoescape=True))
+        with self._scope.read() as session:
+            return list(session.exec(query.order_by(col(VersionRow.created_at), col(VersionRow.labels), col(VersionRow.key))))
+
+    def chosen(self, choice: Mapping[str, Any]) -> None:
+        """A network was chosen: its row."""
+        with self._scope.write() as session:
+            upsert(session, ChoiceRow, [{"loop_id": self._scope.loop_id, **choice}])
+
+    def choice(self) -> ChoiceRow | None:
+        """The choice of a network on the most labels; None while there is none."""
+        query = select(ChoiceRow).where(ChoiceRow.loop_id == self._scope.loop_id)
+        with self._scope.read() as session:
+            return session.exec(query.order_by(col(ChoiceRow.labels).desc()).limit(1)).first()
+
+    def placed(self, round_: Mapping[str, Any]) -> None:
+        """A person made an older version current: the round that says so."""
+        fresh = {"loop_id": self._scope.loop_id, "holdout_labels": 0, "measured": None, "placed": True}
+        with self._scope.write() as session:
+            upsert(session, RoundRow, [{**fresh, **round_}])
 
     def version(self, key: str) -> VersionRow | None:
         """A version by its key."""

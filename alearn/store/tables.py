@@ -132,8 +132,29 @@ class LabelRow(SQLModel, table=True):
     updated_at: str = Field(sa_type=Text)
 
 
+class ChoiceRow(SQLModel, table=True):
+    """A pretrained network that was chosen for the loop on the evidence of so many labels, and why.
+
+    `tap`: behind which stage it is cut, None: the last. `size`: the side of its images.
+    """
+
+    __tablename__ = "choice"
+
+    loop_id: int = _loop_key()
+    labels: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    network: str = Field(sa_type=Text)
+    size: int | None = None
+    tap: str | None = Field(default=None, sa_type=Text)
+    reason: str = Field(sa_type=Text)
+    at: str = Field(sa_type=Text)
+
+
 class VersionRow(SQLModel, table=True):
-    """A trained model: its key is the hash of (recipe, trunk, training set), its weights a blob."""
+    """A trained model: its key is the hash of (recipe, trunk, training set), its weights a blob.
+
+    `rung` says how much of the network was trained: linear, blocks or whole. `parent` is the version that it was pruned
+    from, or that was the newest before it. `facts` is a JSON object: what the ladder found, what pruning cost.
+    """
 
     __tablename__ = "version"
 
@@ -145,6 +166,9 @@ class VersionRow(SQLModel, table=True):
     training_set: str = Field(sa_type=Text)
     labels: int
     created_at: str = Field(sa_type=Text)
+    rung: str = Field(default="linear", sa_type=Text)
+    parent: str | None = Field(default=None, sa_type=Text)
+    facts: str = Field(default="{}", sa_type=Text)
 
 
 class RoundRow(SQLModel, table=True):
@@ -152,6 +176,7 @@ class RoundRow(SQLModel, table=True):
 
     `measured` fingerprints what the metrics were measured for (positive class, confidence of the bounds); None until
     they are. `label_seq` is the loop's when the training set was read. `libraries` is a JSON object of versions.
+    `placed`: its version was made current by a person, and stays until new labels bring another.
     """
 
     __tablename__ = "round"
@@ -169,6 +194,7 @@ class RoundRow(SQLModel, table=True):
     kind: str | None = Field(default=None, sa_type=Text)
     reason: str | None = Field(default=None, sa_type=Text)
     terms: str | None = Field(default=None, sa_type=Text)
+    placed: bool = False
 
 
 class MetricRow(SQLModel, table=True):

@@ -210,7 +210,30 @@ class TestUncertain:
                 select(name, pool, 3)
 
 
-EQUIVARIANT = ("margin", "entropy", "least_confidence", "k_center")
+class TestDisagreement:
+    def test_a_vote_that_is_no_number_is_named(self) -> None:
+        """One member, one class, one item."""
+        pool = pool_of(20)
+        pool.votes[2, pool.rows[4], 1] = np.nan
+        for name in ("vote_entropy", "bald", "modal:consensus_entropy_sampling"):
+            with pytest.raises(StrategyError, match=rf"Row {pool.rows[4]} of the pool"):
+                select(name, pool, 3)
+
+    @pytest.mark.parametrize("name", ["consensus_entropy", "max_disagreement"])
+    def test_our_picks_are_those_of_modal(self, name: str) -> None:
+        """On distinct scores; votes are often tied, so of those only the scores can be compared."""
+        pool = pool_of(300, classes=4)
+        assert select(name, pool, 25) == select(f"modal:{name}_sampling", pool, 25)
+
+    def test_blocks_make_no_difference(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The votes of a large pool are read in blocks."""
+        pool = pool_of(300)
+        whole = select("bald", pool, 40)
+        monkeypatch.setattr(importlib.import_module("alearn.core.strategies.uncertain"), "BLOCK", 100)
+        assert select("bald", pool, 40) == whole
+
+
+EQUIVARIANT = ("margin", "entropy", "least_confidence", "k_center", "consensus_entropy", "max_disagreement", "bald")
 
 
 @pytest.mark.parametrize("name", EQUIVARIANT)
@@ -220,7 +243,8 @@ def test_the_order_of_the_rows_does_not_matter(name: str, seed: int, labeled: in
     """Where scores are distinct, shuffled items give the same items, in the same order of picks."""
     pool = pool_of(60, labeled=labeled, seed=seed)
     order = np.random.default_rng(seed + 1).permutation(60)
-    shuffled = Pool(pool.proba[order], pool.embeddings[order], pool.selectable[order], pool.labeled[order])
+    masks = {"selectable": pool.selectable[order], "labeled": pool.labeled[order]}
+    shuffled = Pool(pool.proba[order], pool.embeddings[order], **masks, votes=pool.votes[:, order])
     assert order[select(name, shuffled, n)].tolist() == select(name, pool, n)
 
 
@@ -247,7 +271,8 @@ def test_any_pool_gives_unique_selectable_rows(name: str, data: st.DataObject) -
     masks = st.lists(st.booleans(), min_size=size, max_size=size)
     selectable, labeled = np.array(data.draw(masks)), np.array(data.draw(masks))
     n = data.draw(st.integers(0, 30))
-    pool = Pool(proba.astype(np.float32), x.astype(np.float32), selectable, labeled)
+    votes = np.stack([proba, proba[::-1]]).astype(np.float32)
+    pool = Pool(proba.astype(np.float32), x.astype(np.float32), selectable, labeled, votes)
     rows = select(name, pool, n)
     assert len(set(rows)) == len(rows) == min(n, selectable.sum())
     assert selectable[rows].all()
@@ -389,6 +414,9 @@ class TestPool:
             {"labeled": np.ones(9, bool)},
             {"proba": np.ones((9, 2))},
             {"embeddings": np.ones(10)},
+            {"votes": np.ones((2, 9, 3))},
+            {"votes": np.ones((10, 3))},
+            {"votes": np.ones((0, 10, 3))},
         ],
     )
     def test_arrays_that_disagree_are_refused(self, change: dict[str, np.ndarray]) -> None:
@@ -403,7 +431,7 @@ class TestColdStart:
         """It is the same strategy that `resolve` knows."""
         assert resolve_cold_start(name).name == name
 
-    @pytest.mark.parametrize("name", ["margin", "uncertainty_herding", "modal:entropy_sampling"])
+    @pytest.mark.parametrize("name", ["margin", "uncertainty_herding", "modal:entropy_sampling", "bald"])
     def test_what_needs_probabilities_cannot(self, name: str) -> None:
         """There is no model yet; the key, the name and what may be used instead are in the message."""
         with pytest.raises(StrategyError, match=rf"`query.cold_start`.*max_herding.*{name}"):

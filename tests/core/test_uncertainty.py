@@ -1,4 +1,4 @@
-"""Uncertainty measures: their direction and range, and modAL's numbers."""
+"""Measures of uncertainty and of disagreement: their direction and range, and modAL's numbers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alearn.core.uncertainty import Measure, entropy, least_confidence, margin, tempered
+from alearn.core.uncertainty import (
+    Measure,
+    bald,
+    consensus_entropy,
+    entropy,
+    least_confidence,
+    margin,
+    max_disagreement,
+    tempered,
+    vote_entropy,
+)
 
 MEASURES = (margin, entropy, least_confidence)
+DISAGREEMENTS = (vote_entropy, consensus_entropy, max_disagreement, bald)
 
 
 def random_proba(classes: int, seed: int = 0) -> np.ndarray:
@@ -38,6 +49,71 @@ def test_higher_is_ask_first(measure: Measure, classes: int, seed: int) -> None:
     assert scores.dtype == np.float64
     assert scores[0] == scores.min() == 0
     assert scores[1] >= scores.max() - 1e-6
+
+
+def random_votes(members: int, classes: int, seed: int = 0) -> np.ndarray:
+    return np.stack([random_proba(classes, seed * 100 + member) for member in range(members)])
+
+
+@pytest.mark.parametrize(("members", "classes"), [(1, 3), (2, 2), (5, 4)])
+def test_disagreement_is_what_modal_measures_of_a_committee(members: int, classes: int) -> None:
+    """A real committee of modAL, its learners made to say what is given; a class that nobody expects is no trouble."""
+    from modAL import disagreement as modal
+    from modAL.models import ActiveLearner, Committee
+    from sklearn.base import BaseEstimator
+
+    class Said(BaseEstimator):
+        def __init__(self, proba: np.ndarray) -> None:
+            self.proba, self.classes_ = proba, np.arange(proba.shape[1])
+
+        def predict(self, x: np.ndarray) -> np.ndarray:
+            return self.proba.argmax(axis=1)
+
+        def predict_proba(self, x: np.ndarray) -> np.ndarray:
+            return self.proba
+
+    votes = random_votes(members, classes)
+    votes[:, 0] = np.eye(classes)[0]
+    committee = Committee([ActiveLearner(Said(one)) for one in votes])
+    x = np.zeros((votes.shape[1], 1))
+    np.testing.assert_allclose(vote_entropy(votes), modal.vote_entropy(committee, x), atol=1e-12)
+    np.testing.assert_allclose(consensus_entropy(votes), modal.consensus_entropy(committee, x), atol=1e-12)
+    np.testing.assert_allclose(max_disagreement(votes), modal.KL_max_disagreement(committee, x), atol=1e-12)
+
+
+@pytest.mark.parametrize("measure", DISAGREEMENTS)
+@given(members=st.integers(1, 6), classes=st.integers(1, 8), seed=st.integers(0, 1000))
+def test_disagreement_is_bounded_and_lowest_where_all_are_sure_of_the_same(
+    measure: Measure, members: int, classes: int, seed: int
+) -> None:
+    """Single precision included; certain members of as many opinions as possible disagree most."""
+    votes = random_votes(members, classes, seed)[:, :20]
+    votes[:, 0] = np.eye(classes)[0]
+    votes[:, 1] = np.eye(classes)[np.arange(members) % classes]
+    scores = measure(votes.astype(np.float32))
+    assert scores.dtype == np.float64
+    assert scores.min() >= 0
+    assert scores[0] == pytest.approx(0, abs=1e-6)
+    assert scores.max() <= np.log(max(members, classes)) + 1e-6
+    if measure in {vote_entropy, bald}:
+        assert scores[1] >= scores.max() - 1e-6
+
+
+def test_bald_is_the_mean_divergence_from_the_consensus() -> None:
+    """McCallum & Nigam's measure is the same number."""
+    from scipy.stats import entropy as divergence
+
+    votes = random_votes(4, 5)
+    each = [divergence(one, votes.mean(axis=0), axis=1) for one in votes]
+    np.testing.assert_allclose(bald(votes), np.mean(each, axis=0), atol=1e-12)
+
+
+def test_members_that_are_all_unsure_do_not_disagree() -> None:
+    """What tells disagreement from uncertainty."""
+    votes = np.full((3, 1, 4), 0.25)
+    assert consensus_entropy(votes) == pytest.approx(np.log(4))
+    for measure in (vote_entropy, max_disagreement, bald):
+        assert measure(votes) == pytest.approx(0, abs=1e-12)
 
 
 def test_a_temperature_keeps_the_order_and_changes_the_confidence() -> None:

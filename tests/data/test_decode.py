@@ -117,13 +117,16 @@ def test_damaged_camera_data_is_ignored(encoded: Callable[..., bytes]) -> None:
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I;16", "I", "F"])
 def test_every_mode_becomes_rgb(mode: str) -> None:
-    """Grey, palette, alpha, print colours and 16 bits: the model sees three channels."""
+    """Grey, palette, alpha, print colours and 16 bits: the model sees three channels; grey ones stay so if asked."""
     image = GRADIENT.convert("L").convert(mode) if mode in {"I;16", "I", "F", "LA", "PA"} else None
     kind = "TIFF" if mode in {"CMYK", "YCbCr", "LAB", "F", "I"} else "PNG"
     image = image or (GRADIENT.convert(mode) if mode != "LAB" else Image.new("LAB", (32, 24), (128, 128, 128)))
     if mode == "PA":
         kind, image = "PNG", image.convert("RGBA")
     assert decode(save(image, kind)).mode == "RGB"
+    kept = decode(save(image, kind), grey=True)
+    assert kept.mode == ("L" if mode in {"1", "L", "I;16", "I", "F"} else "RGB")
+    assert kept.convert("RGB").tobytes() == decode(save(image, kind)).tobytes()
 
 
 def test_cmyk_jpeg_keeps_its_colours() -> None:

@@ -111,7 +111,7 @@ def test_another_network_is_trained_anew(config: Make) -> None:
         assert run(loop).step is Step.DONE
         (before, _), (after, metrics) = loop.store.rounds.history()[-2:]
         assert (after.labels, after.version != before.version) == (before.labels, True)
-        assert json.loads(str(loop.store.look().recipe))["model"]["size"] == 12
+        assert json.loads(str(loop.store.look().recipe))["network"]["size"] == 12
         assert metrics["accuracy"].n == 10
 
 

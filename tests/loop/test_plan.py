@@ -46,9 +46,10 @@ def test_selection_is_never_empty_handed(now: Snapshot) -> None:
 
 @given(SNAPSHOTS)
 def test_a_stop_is_final(now: Snapshot) -> None:
-    """After a decision to stop nothing is trained and nobody is asked."""
+    """After a decision to stop nobody is asked, and nothing is trained unless the config asks for another model."""
     stopped = dataclasses.replace(now, round=3, evaluated=True, decided=True, stopped=True)
-    assert plan(stopped) not in {Step.TRAIN, Step.SELECT, Step.WAIT}
+    assert plan(stopped) not in {Step.CHOOSE, Step.SELECT, Step.WAIT}
+    assert plan(dataclasses.replace(stopped, stale=False)) is not Step.TRAIN
 
 
 def test_the_life_of_a_round() -> None:

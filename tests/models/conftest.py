@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from alearn.core.keys import content_key
-from alearn.models import EmbeddingCache, Trunk, embed_items, load_trunk
+from alearn.models import ActivationCache, Trunk, embed_items, load_trunk
 
 INTENTS = Path(__file__).parents[2].parent / "shared/data/banking77/banking_data"
 
@@ -31,7 +31,7 @@ class Labeled:
 
 
 def _labeled(trunk: Trunk, folder: Path, items: list[tuple[str, str | None, str | None]], y: list[int]) -> Labeled:
-    cache = EmbeddingCache(folder, trunk.dim)
+    cache = ActivationCache(folder, trunk.about.shape)
     assert embed_items(trunk, cache, items) == {}
     return Labeled(items, np.array(y), cache.rows([key for key, _, _ in items]))
 

@@ -1,4 +1,4 @@
-"""Our EfficientNet-Lite0 is the published one."""
+"""Our EfficientNet-Lite networks are the published ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from alearn.models.zoo import LITE0
+from alearn.models.zoo import LITE0, LITE1, LITE2, Packaged
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.skipif(not LITE0.installed, reason="needs alearn[offline]")
@@ -17,9 +17,15 @@ pytestmark = pytest.mark.skipif(not LITE0.installed, reason="needs alearn[offlin
 REFERENCE = (-0.62546, 0.72242, -0.88509, -0.51336, -1.76007, 1.46711, -0.26837, 1.48669)
 REFERENCE_SUM, REFERENCE_BEST = -87.98184, 767
 
+RECORDED = (
+    (LITE1, (-1.53846, 1.92647, -0.01986, -1.16434), 418),
+    (LITE2, (0.35267, 0.93728, -0.27100, -1.68359), 767),
+)
+"""The first logits and the best class of the larger variants, by the same package for the same picture."""
 
-def _waves() -> object:
-    side = range(224)
+
+def _waves(size: int = 224) -> object:
+    side = range(size)
     return torch.tensor([[[[math.sin(0.1 * i + 0.05 * j + c) for j in side] for i in side] for c in range(3)]])
 
 
@@ -38,14 +44,37 @@ def test_the_logits_are_those_of_the_reference_implementation() -> None:
     assert int(logits.argmax()) == REFERENCE_BEST
 
 
-def test_the_logits_equal_the_reference_implementation_where_it_is_installed() -> None:
-    """To 1e-5 on random pixels."""
+@pytest.mark.parametrize("number", range(3))
+def test_the_logits_equal_the_reference_implementation_where_it_is_installed(number: int) -> None:
+    """To 1e-5 on random pixels, for every variant."""
+    from alearn.models import efficientnet_lite
+
     reference = pytest.importorskip("efficientnet_lite_pytorch", reason="pip install efficientnet_lite_pytorch")
+    name, path = f"efficientnet-lite{number}", str((LITE0, LITE1, LITE2)[number].path())
     with contextlib.redirect_stdout(io.StringIO()):
-        theirs = reference.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=str(LITE0.path())).eval()
-    x = torch.randn(4, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+        theirs = reference.EfficientNet.from_pretrained(name, weights_path=path).eval()
+    variant = efficientnet_lite.VARIANTS[name]
+    # It pads for one size of pictures.
+    x = torch.randn(2, 3, variant.size, variant.size, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        assert float((_network()(x) - theirs(x)).abs().max()) < 1e-5
+        ours = efficientnet_lite.load_file(path, variant)(x)
+        assert float((ours - theirs(x)).abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize(("weights", "first", "best"), RECORDED)
+def test_the_larger_variants_give_what_the_reference_implementation_gives(
+    weights: Packaged, first: tuple[float, ...], best: int
+) -> None:
+    """Recorded from the package that the weights were published with; every weight of the file has its place."""
+    from alearn.models import efficientnet_lite
+
+    if not weights.installed:
+        pytest.skip("needs alearn[offline]")
+    variant = efficientnet_lite.VARIANTS[f"efficientnet-lite{1 if weights is LITE1 else 2}"]
+    with torch.inference_mode():
+        logits = efficientnet_lite.load_file(str(weights.path()), variant)(_waves(variant.size))[0]
+    assert logits[:4].tolist() == pytest.approx(first, abs=2e-4)
+    assert int(logits.argmax()) == best
 
 
 def test_a_photo_of_a_flower_is_called_a_daisy() -> None:

@@ -137,7 +137,7 @@ def test_a_newer_export_replaces_an_older_one(pixels: Trunk, tmp_path: Path) -> 
     for strength in (0.1, 0.2):
         export_model(tmp_path / "model", pixels, fit_head(x, y, 2, seed=0, strength=strength), CELLS)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
-    assert json.loads((tmp_path / "model/alearn.json").read_text())["head"]["strength"] == 0.2
+    assert json.loads((tmp_path / "model/alearn.json").read_text())["trained"]["strength"] == 0.2
 
 
 def test_a_failed_export_leaves_the_older_model(pixels: Trunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

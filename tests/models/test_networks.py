@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from alearn.core.schema import LabelSchema
 from alearn.errors import ModelError
-from alearn.models import EmbeddingCache, Trunk, embed_items, export_model, fit_head, load_trunk
+from alearn.models import ActivationCache, Trunk, embed_items, export_model, fit_head, load_trunk
 from alearn.models.graphs import image_inputs
 from alearn.models.networks import Network
 from alearn.models.networks.chain import images as chain_of
@@ -84,7 +84,7 @@ def test_a_network_that_cannot_be_exported_runs_on_torch(
 def test_a_later_start_gives_the_same_trunk_and_other_weights_another(
     odd: Callable[[nn.Module], str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is not tried again; the fingerprint names the engine and the weights that were really loaded."""
+    """It is not tried again; the fingerprint names the weights that were really loaded."""
     first = load_trunk(odd(Bessel()), "image", folder=tmp_path)
     caplog.clear()
     assert load_trunk("odd", "image", folder=tmp_path).fingerprint == first.fingerprint
@@ -103,7 +103,7 @@ def test_items_are_embedded_on_torch_and_a_model_folder_is_refused(
     for seed in range(40):
         _noise(seed).save(tmp_path / f"{seed}.png")
         items.append((f"{seed:032x}", str(tmp_path / f"{seed}.png"), None))
-    cache = EmbeddingCache(tmp_path / "cache", trunk.dim)
+    cache = ActivationCache(tmp_path / "cache", trunk.about.shape)
     assert embed_items(trunk, cache, items) == {}
     x = cache.rows([key for key, _, _ in items])
     head = fit_head(x, np.arange(40) % 2, 2, seed=0)

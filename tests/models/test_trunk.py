@@ -84,7 +84,7 @@ def test_the_second_start_does_not_import_torch(lite0: Trunk, minilm: Trunk, tru
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
     """`alearn --help` must be quick."""
-    heavy = ("torch", "sklearn", "scipy", "onnxruntime", "onnx", "tokenizers", "transformers")
+    heavy = ("torch", "sklearn", "scipy", "onnxruntime", "openvino", "onnx", "tokenizers", "transformers")
     code = f"import sys, alearn.models; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

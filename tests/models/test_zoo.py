@@ -10,7 +10,7 @@ import pytest
 
 from alearn.errors import ModelError
 from alearn.models import load_trunk
-from alearn.models.zoo import LITE0, MINILM, ZOO, resolve
+from alearn.models.zoo import LITE0, LITE1, LITE2, MINILM, ZOO, resolve
 
 
 def test_auto_is_the_network_whose_weights_are_installed() -> None:
@@ -19,10 +19,12 @@ def test_auto_is_the_network_whose_weights_are_installed() -> None:
     assert resolve("auto", "text").name == "minilm"
 
 
-@pytest.mark.parametrize("name", ["", "resnet", "torchvision:", "hub:x", "minilm:x"])
+@pytest.mark.parametrize(
+    "name", ["", "resnet", "torchvision:", "hub:x", "minilm:x", "random:", "random:x", "x@y.pt", "@y.pt"]
+)
 def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
     """A typing mistake is answered with what may be written."""
-    with pytest.raises(ModelError, match="efficientnet-lite0, minilm, pixels, torchvision:NAME"):
+    with pytest.raises(ModelError, match=r"efficientnet-lite0, .*, minilm, pixels, torchvision:NAME"):
         resolve(name, "image")
 
 
@@ -49,7 +51,7 @@ def test_missing_weights_are_answered_with_the_command_that_installs_them() -> N
         replace(LITE0, package="no_such_package").identity()
 
 
-@pytest.mark.parametrize("weights", [LITE0, MINILM])
+@pytest.mark.parametrize("weights", [LITE0, LITE1, LITE2, MINILM])
 def test_changed_weights_are_refused(weights: object) -> None:
     """The catalogue holds the checksum of what was checked."""
     with pytest.raises(ModelError, match="must have the SHA-256 000"):

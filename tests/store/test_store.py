@@ -17,9 +17,9 @@ from sqlmodel import SQLModel
 from alearn.core.consensus import consensus
 from alearn.core.schema import LabelSchema
 from alearn.errors import ConfigError, LeaseLost, StoreError
-from alearn.store import Look, Store
+from alearn.store import Look, Store, migrations
 from alearn.store.database import Database
-from alearn.store.tables import AnnotationRow
+from alearn.store.tables import AnnotationRow, VersionRow
 
 NOW = "2026-01-01T00:00:00+00:00"
 SCHEMA = LabelSchema(("crow", "owl"))
@@ -106,23 +106,23 @@ def test_a_label_follows_its_annotations(store: Store) -> None:
     assert store.loop().cursor == "c1"
 
 
+def version(key: str = "v", **more: Any) -> dict[str, Any]:
+    made_of = {"weights": "w", "trunk": "t", "recipe": "{}", "training_set": "s", "labels": 2, "created_at": NOW}
+    return {"key": key, **made_of, **more}
+
+
+def round_of(store: Store, number: int, version: str = "v") -> dict[str, Any]:
+    seq = store.annotations.training(holdout=False).label_seq
+    row = {"number": number, "version": version, "label_seq": seq, "labels": 2}
+    return {**row, "libraries": "{}", "seconds": 0.0, "at": NOW}
+
+
 def test_changes_are_counted_from_the_last_round(store: Store) -> None:
     """Labels that moved since a version was trained are what makes the next one due."""
     store.items.add(items("a", "b"))
     collect(store, ("a", [said("1", "owl")]), ("b", [said("2", "owl")]))
     assert store.look().changed == 2
-    seq = store.annotations.training(holdout=False).label_seq
-    version = {
-        "key": "v",
-        "weights": "w",
-        "trunk": "t",
-        "recipe": "{}",
-        "training_set": "s",
-        "labels": 2,
-        "created_at": NOW,
-    }
-    round_ = {"number": 1, "version": "v", "label_seq": seq, "labels": 2, "libraries": "{}", "seconds": 0.0, "at": NOW}
-    store.rounds.trained(version, round_)
+    store.rounds.trained(version(), round_of(store, 1))
     assert store.look().changed == 0
     collect(store, ("a", [said("1", "owl"), said("3", "owl", "bob")]))
     assert store.look().changed == 0, "a second voice for the same label is no news for the model"
@@ -318,6 +318,54 @@ def test_migrations_give_the_tables_that_the_code_knows(url: str) -> None:
     database = Database(url)
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
+    database.close()
+
+
+def test_a_version_is_placed_and_found_by_how_its_key_begins(store: Store) -> None:
+    """An older version becomes current by a round of its own; what it is stays as it was written."""
+    store.rounds.trained(version("aa1"), round_of(store, 1, "aa1"))
+    store.rounds.trained(version("ab2", rung="blocks", parent="aa1", facts='{"n": 1}'), round_of(store, 2, "ab2"))
+    assert [row.key for row in store.rounds.versions("a")] == ["aa1", "ab2"]
+    assert [row.rung for row in store.rounds.versions()] == ["linear", "blocks"]
+    assert store.rounds.versions("%") == []
+    assert not store.look().placed
+    store.rounds.placed(round_of(store, 3, "aa1"))
+    assert (store.look().round, store.look().placed) == (3, True)
+    last = store.rounds.last()
+    assert last is not None
+    assert last.version == "aa1"
+
+
+def test_the_choice_on_the_most_labels_counts(store: Store) -> None:
+    """However often and in whatever order choices are written."""
+    assert store.rounds.choice() is None
+    for labels, network in ((300, "later"), (30, "first"), (300, "later")):
+        row = {"labels": labels, "network": network, "size": 96, "tap": None, "reason": "best", "at": NOW}
+        store.rounds.chosen(row)
+    found = store.rounds.choice()
+    assert found is not None
+    assert (found.network, found.labels) == ("later", 300)
+
+
+def test_a_store_of_the_first_release_is_migrated_with_what_it_holds(url: str) -> None:
+    """Versions that were trained before there was a ladder stood on its lowest rung."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with sa.create_engine(url).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO loop (id, name, label_schema, schema_fingerprint, created_at, items, holdout_items, "
+            "label_seq, queue_round) VALUES (1, 'birds', '{}', 'x', 'now', 0, 0, 0, 1)"
+        )
+        connection.exec_driver_sql("INSERT INTO version VALUES (1, 'v', 'w', 't', '{}', 's', 2, 'now')")
+    database = Database(url)
+    with database.read() as session:
+        (row,) = session.exec(sa.select(VersionRow)).scalars()
+        assert (row.key, row.rung, row.parent, row.facts) == ("v", "linear", None, "{}")
     database.close()
 
 

@@ -11,6 +11,7 @@ import importlib
 
 from alearn.core.pool import Pool, Select
 from alearn.core.strategies import modal
+from alearn.core.strategies.disagreement import bald, consensus_entropy, max_disagreement, vote_entropy
 from alearn.core.strategies.herding import max_herding
 from alearn.core.strategies.k_center import k_center
 from alearn.core.strategies.strategy import Need, Strategy
@@ -24,6 +25,7 @@ __all__ = ["STRATEGIES", "Need", "Pool", "Select", "Strategy", "resolve", "resol
 NOTHING: frozenset[Need] = frozenset()
 PROBA: frozenset[Need] = frozenset({"proba"})
 EMBEDDINGS: frozenset[Need] = frozenset({"embeddings"})
+VOTES: frozenset[Need] = frozenset({"votes"})
 
 STRATEGIES = {
     row.name: row
@@ -41,6 +43,10 @@ STRATEGIES = {
             "O(NC) + O(BD) on samples",
             "Bae, Oliveira & Sutherland, ICLR 2025",
         ),
+        Strategy("vote_entropy", vote_entropy, VOTES, "O(NMC)", "Dagan & Engelson, ICML 1995"),
+        Strategy("consensus_entropy", consensus_entropy, VOTES, "O(NMC)", "Settles 2009; modAL's consensus entropy"),
+        Strategy("max_disagreement", max_disagreement, VOTES, "O(NMC)", "McCallum & Nigam, ICML 1998; modAL"),
+        Strategy("bald", bald, VOTES, "O(NMC)", "Houlsby et al. 2011; Gal et al., ICML 2017"),
     )
 }
 """Every strategy of alearn by its name."""
@@ -72,15 +78,15 @@ def resolve_cold_start(name: str) -> Strategy:
     """The strategy that a config calls `name`, for the time when there is no model yet.
 
     Raises:
-        StrategyError: as `resolve` does; or it needs `proba`, which only a model can give.
+        StrategyError: as `resolve` does; or it needs `proba` or `votes`, which only a model can give.
     """
     strategy = resolve(name)
-    if "proba" not in strategy.needs:
+    if not strategy.needs & (PROBA | VOTES):
         return strategy
-    able = ", ".join(row.name for row in STRATEGIES.values() if "proba" not in row.needs)
+    able = ", ".join(row.name for row in STRATEGIES.values() if not row.needs & (PROBA | VOTES))
     raise StrategyError(
         f"`query.cold_start` chooses while there is no model, so it must not need a model's probabilities: {able}, "
-        "modal:information_density, or package.module:STRATEGY, a Strategy whose `needs` lack `proba`. "
+        "modal:information_density, or package.module:STRATEGY, a Strategy whose `needs` lack `proba` and `votes`. "
         f"Got {name!r}. Correct it, or remove the line."
     )
 

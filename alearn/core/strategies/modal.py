@@ -1,14 +1,14 @@
 """modAL's query functions, by name, over what is already computed.
 
-They expect a fitted classifier and the items; they are given a stand-in that knows the probabilities, and the
-embeddings. Nothing of modAL is imported before one of them is used: its import takes seconds. Its disagreement
-functions need a committee and its multilabel functions another kind of labels, so they are not offered.
+They expect a fitted classifier, or a committee, and the items; they are given a stand-in that knows the probabilities,
+and the embeddings. Nothing of modAL is imported before one of them is used: its import takes seconds. Its multilabel
+functions need another kind of labels, so they are not offered.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from alearn.core.geometry import Floats, take
 from alearn.core.pool import Pool
+from alearn.core.strategies.disagreement import ballots
 from alearn.core.strategies.strategy import Need, Strategy
 from alearn.core.strategies.uncertain import probabilities
 from alearn.core.uncertainty import Proba
@@ -48,6 +49,9 @@ FUNCTIONS = {
     "information_density": Function(
         "modAL.density", frozenset({"embeddings"}), True, f"O(N^2 D): up to {MOST:,} items"
     ),
+    "vote_entropy_sampling": Function("modAL.disagreement", frozenset({"votes"}), True, "O(NMC)"),
+    "consensus_entropy_sampling": Function("modAL.disagreement", frozenset({"votes"}), True, "O(NMC)"),
+    "max_disagreement_sampling": Function("modAL.disagreement", frozenset({"votes"}), True, "O(NMC)"),
 }
 """What may follow `modal:`."""
 
@@ -66,6 +70,34 @@ class KnownClassifier:
         return self._proba
 
 
+class KnownCommittee:
+    """What modAL's disagreement functions ask of a committee, answered from its votes (members, n, C)."""
+
+    def __init__(self, votes: Proba) -> None:
+        self._votes = votes
+        self.classes_ = np.arange(votes.shape[2])
+
+    def __len__(self) -> int:
+        return len(self._votes)
+
+    def __iter__(self) -> Iterator[Proba]:
+        return iter(self._votes)
+
+    def vote(self, _: Any) -> NDArray[np.intp]:
+        """The class that each member names, (n, members)."""
+        named: NDArray[np.intp] = self._votes.argmax(axis=2).T
+        return named
+
+    def vote_proba(self, _: Any) -> Proba:
+        """What each member says, (n, members, C)."""
+        return self._votes.swapaxes(0, 1)
+
+    def predict_proba(self, _: Any) -> Proba:
+        """The mean of what they say, (n, C)."""
+        mean: Proba = self._votes.mean(axis=0)
+        return mean
+
+
 def names() -> list[str]:
     """The strategies of this file, as a config says them."""
     return [PREFIX + name for name in FUNCTIONS]
@@ -82,10 +114,10 @@ def _select(name: str, pool: Pool, n: int, rng: np.random.Generator) -> NDArray[
     function = getattr(importlib.import_module(row.module), name)
     if name == "information_density":
         return rows[_densest(function, pool, n)]
-    proba = probabilities(pool, rows)
     if row.higher_first is None:
-        return rows[_ranked(function, pool, proba, n)]
-    positions, scores = function(KnownClassifier(proba), np.empty((len(rows), 1)), n_instances=n)
+        return rows[_ranked(function, pool, probabilities(pool, rows), n)]
+    known = KnownCommittee(ballots(pool, rows)) if "votes" in row.needs else KnownClassifier(probabilities(pool, rows))
+    positions, scores = function(known, np.empty((len(rows), 1)), n_instances=n)
     best_first = np.argsort(-scores if row.higher_first else scores, kind="stable")
     picks: NDArray[np.intp] = rows[positions[best_first]]
     return picks

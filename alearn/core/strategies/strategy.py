@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from alearn.core.pool import Pool, Select
 from alearn.errors import StrategyError
 
-Need = Literal["proba", "embeddings"]
+Need = Literal["proba", "embeddings", "votes"]
 
 
 @dataclass(frozen=True)
 class Strategy:
     """`function` chooses; `needs` names the arrays of the pool that it cannot do without, and only these are computed.
 
-    `cost` is what it computes, in the size N of the pool, the picks B, the dimension D and the classes C. `source` is
-    the publication, or the module, that it is from.
+    `cost` is what it computes, in the size N of the pool, the picks B, the dimension D, the classes C and the members M
+    of a committee. `source` is the publication, or the module, that it is from.
     """
 
     name: str

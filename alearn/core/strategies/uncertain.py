@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ from alearn.core.uncertainty import Measure, Proba, Scores
 from alearn.errors import StrategyError
 
 BLOCK = 1 << 20
-"""Probabilities read at once."""
+"""Numbers read at once."""
 
 
 def scores(pool: Pool, rows: NDArray[np.intp], measure: Measure) -> Scores:
@@ -21,10 +23,15 @@ def scores(pool: Pool, rows: NDArray[np.intp], measure: Measure) -> Scores:
         StrategyError: a probability is not finite.
     """
     assert pool.proba is not None
+    return by_blocks(rows, pool.proba.shape[1], lambda some: measure(probabilities(pool, some)))
+
+
+def by_blocks(rows: NDArray[np.intp], width: int, score: Callable[[NDArray[np.intp]], Scores]) -> Scores:
+    """The scores of rows, (n,) float64, which `score` finds for some of them at once; a row is `width` numbers."""
     out = np.empty(len(rows))
-    size = max(1, BLOCK // max(pool.proba.shape[1], 1))
+    size = max(1, BLOCK // max(width, 1))
     for start in range(0, len(rows), size):
-        out[start : start + size] = measure(probabilities(pool, rows[start : start + size]))
+        out[start : start + size] = score(rows[start : start + size])
     return out
 
 
@@ -32,13 +39,18 @@ def probabilities(pool: Pool, rows: NDArray[np.intp]) -> Proba:
     """The class probabilities of the given rows, (n, C); raises StrategyError where one is not a finite number."""
     assert pool.proba is not None
     proba: Proba = pool.proba[rows]
-    finite = np.isfinite(proba).all(axis=1)
+    refuse_unreal(proba[None], rows)
+    return proba
+
+
+def refuse_unreal(votes: Proba, rows: NDArray[np.intp]) -> None:
+    """Raises StrategyError that names the first of the rows of which a probability (members, n, C) is not finite."""
+    finite = np.logical_and.reduce(np.isfinite(votes), axis=(0, 2))
     if not finite.all():
         raise StrategyError(
             f"Class probabilities must be finite numbers. Row {rows[~finite][0]} of the pool, "
             f"and {(~finite).sum() - 1} more, are not. Train again, or choose a strategy that needs no probabilities."
         )
-    return proba
 
 
 def highest(values: Scores, n: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -5,9 +5,9 @@ per network, size and tap, and never again while its exported graph is there.
 """
 
 from alearn.models.networks.chain import Activation, Chain, Embedder, Network, Prefix, Suffix
-from alearn.models.networks.exporting import export, runner, weights_digest
+from alearn.models.networks.exporting import cut, export, weights_digest
 from alearn.models.networks.hubs import HUBS
-from alearn.models.networks.lite import lite0
+from alearn.models.networks.lite import lite
 
 __all__ = [
     "HUBS",
@@ -17,8 +17,8 @@ __all__ = [
     "Network",
     "Prefix",
     "Suffix",
+    "cut",
     "export",
-    "lite0",
-    "runner",
+    "lite",
     "weights_digest",
 ]

@@ -150,11 +150,15 @@ class Pixels(nn.Module):
 
 
 class GlobalMean(nn.Module):
-    """(n, channels, h, w) -> (n, channels)."""
+    """The mean over the axes of the picture, or of the tokens, -> (n, channels)."""
+
+    def __init__(self, over: tuple[int, ...] = (2, 3)) -> None:
+        super().__init__()
+        self.over = over
 
     def forward(self, x: Tensor) -> Tensor:
-        """The mean over the picture."""
-        return x.mean((2, 3))
+        """By default of (n, channels, h, w)."""
+        return x.mean(self.over)
 
 
 def images(

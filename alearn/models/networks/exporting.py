@@ -10,7 +10,7 @@ import hashlib
 import io
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from alearn.errors import ModelError
 from alearn.models.graphs import OPSET, Exported, Output
 from alearn.models.networks.chain import Embedder, Network, Prefix
-from alearn.models.serving import Unfit, open_session, threads
+from alearn.models.serving import Unfit, open_session
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,15 +94,6 @@ def _used(module: nn.Module) -> list[nn.Parameter]:
         chain.neck if module.taps[-1] == chain.last else chain.pool,
     ]
     return [one for part in parts for one in part.parameters()]
-
-
-def runner(
-    network: Network, taps: Sequence[str], output: Output
-) -> Callable[[Mapping[str, NDArray[Any]]], NDArray[Any]]:
-    """What embeds on torch that which `serving.feed` makes."""
-    module, _ = cut(network, taps, output)
-    torch.set_num_threads(threads())
-    return lambda given: _run(module, {name: torch.from_numpy(value) for name, value in given.items()})
 
 
 def _run(module: nn.Module, given: Mapping[str, Tensor]) -> NDArray[Any]:

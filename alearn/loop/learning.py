@@ -1,0 +1,202 @@
+"""From labels to a version's weights: a linear head always, and higher rungs of the ladder where they pay.
+
+Invariant: what is fitted follows from the labels, the recipe and the history of versions alone; killed, it goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alearn.errors import ModelError
+from alearn.loop.plan import climb_due
+from alearn.loop.scoring import behind
+from alearn.loop.undertaking import Undertaking
+from alearn.loop.versions import Identity, current
+from alearn.models import Head, fit_head
+from alearn.models.tuned import Tuned
+from alearn.models.zoo import load_network
+from alearn.store.annotations import Training
+
+if TYPE_CHECKING:
+    from alearn.models.training.inputs import Inputs
+    from alearn.models.training.ladder import Ground
+
+ACTIVATIONS = 8 * 2**30
+"""Bytes that the cached activations of all of a loop's items may take on disk."""
+
+
+def learned(loop: Undertaking, identity: Identity, training: Training, *, parent: str | None) -> dict[str, Any]:
+    """The row of the version that these labels give; its weights are fitted unless they are known already."""
+    known = loop.store.rounds.version(identity.key)
+    if known and known.weights in loop.store.blobs:
+        return known.model_dump(exclude={"loop_id"})
+    found = _fitted(loop, identity, _readable(loop, training))
+    return {
+        "key": identity.key,
+        "weights": loop.store.blobs.put(found.content),
+        "trunk": identity.trunk,
+        "recipe": identity.recipe,
+        "training_set": identity.training_set,
+        "labels": len(training.keys),
+        "created_at": loop.clock.now(),
+        "rung": found.rung,
+        "parent": parent,
+        "facts": json.dumps(found.facts),
+    }
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What there is to learn from: the items that can be read, and their classes."""
+
+    keys: list[str]
+    y: NDArray[np.intp]
+
+
+def _readable(loop: Undertaking, training: Training) -> Lesson:
+    lost = loop.features.ensure(training.keys)
+    kept = [(key, value) for key, value in zip(training.keys, training.values, strict=True) if key not in lost]
+    return Lesson([key for key, _ in kept], np.array(loop.schema.indices([value for _, value in kept]), dtype=np.intp))
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The weights, the rung that they are of, and what is to be remembered of how they came about."""
+
+    content: bytes
+    rung: str
+    facts: Mapping[str, Any]
+
+
+Before = Mapping[str, Any]
+"""What an earlier version found out about the ladder: `tried_on` labels, the `rung` reached, its `epochs`, …"""
+
+
+def _fitted(loop: Undertaking, identity: Identity, lesson: Lesson) -> Learned:
+    model, seed = loop.config.model, loop.config.seed
+    x = loop.features.rows(lesson.keys)
+    head = fit_head(x, lesson.y, len(loop.schema.classes), seed=seed, strength=model.strength)
+    before = _before(loop, identity)
+    due = model.ladder != "linear" and climb_due(len(lesson.y), before.get("tried_on"))
+    if not due and before.get("rung", "linear") == "linear":
+        return Learned(head.to_bytes(), "linear", {"ladder": before} if before else {})
+    with _workshop(loop, identity) as folder:
+        return _climbed(loop, head, x, lesson, folder) if due else _stayed(loop, x, lesson, before, folder)
+
+
+def _before(loop: Undertaking, identity: Identity) -> Before:
+    """What the newest version that stands on the same network, by the same recipe, found out about the ladder."""
+    version = current(loop, loop.store.rounds.last())
+    if version is None or version.recipe != identity.recipe:
+        return {}
+    found: Before = json.loads(version.facts).get("ladder", {})
+    return found
+
+
+@contextmanager
+def _workshop(loop: Undertaking, identity: Identity) -> Iterator[Path]:
+    """Where a climb keeps its state; removed when it has come to its end, and what others left behind with it."""
+    every = loop.config.home_ / "training"
+    folder = every / identity.key[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    yield folder
+    shutil.rmtree(every, ignore_errors=True)
+
+
+def _climbed(loop: Undertaking, head: Head, x: NDArray[np.float32], lesson: Lesson, folder: Path) -> Learned:
+    """As high as it pays."""
+    from alearn.models.training.ladder import climb
+
+    target, model = loop.config.stop_at, loop.config.model
+    metric, positive = (target.metric, target.positive) if target else ("accuracy", None)
+    try:
+        ground = _ground(loop, lesson)
+    except ModelError as error:
+        return Learned(head.to_bytes(), "linear", {"ladder": {"tried_on": len(lesson.y)}, "verdicts": [str(error)]})
+    found = climb(
+        head,
+        x,
+        lesson.y,
+        ground,
+        top=model.ladder,
+        metric=metric,
+        positive=positive,
+        seed=loop.config.seed,
+        checkpoint=folder,
+        report=loop.report.progress,
+    )
+    verdicts = [f"{one.rung}: {one.reason}" for one in found.verdicts]
+    for text in verdicts:
+        loop.report.say(f"Ladder, {text}")
+    reached = next((one for one in found.verdicts if one.rung == found.rung), None)
+    ladder = {"tried_on": len(lesson.y), "rung": found.rung}
+    if isinstance(found.model, Tuned) and reached is not None:
+        ladder |= {"start": reached.start, "epochs": reached.epochs, "temperature": found.model.temperature}
+    return Learned(found.model.to_bytes(), found.rung, {"ladder": ladder, "verdicts": verdicts})
+
+
+def _stayed(loop: Undertaking, x: NDArray[np.float32], lesson: Lesson, before: Before, folder: Path) -> Learned:
+    """On the rung of the version before, as long as there are not many more labels than when it was climbed."""
+    from alearn.models.training.ladder import stay
+
+    found = stay(
+        x,
+        lesson.y,
+        len(loop.schema.classes),
+        _ground(loop, lesson),
+        rung=before["rung"],
+        epochs=before["epochs"],
+        temperature=before["temperature"],
+        seed=loop.config.seed,
+        checkpoint=folder,
+        report=loop.report.progress,
+    )
+    return Learned(found.to_bytes(), found.rung, {"ladder": dict(before)})
+
+
+def _ground(loop: Undertaking, lesson: Lesson) -> Ground:
+    """The network and the items, each made when it is asked for."""
+    from alearn.models.training.inputs import Pictures, Stored, Texts
+    from alearn.models.training.ladder import Ground
+
+    features, cut, data = loop.features, loop.features.cut, loop.config.task.data
+    trunk = features.trunk
+    size = trunk.about.inputs.get("size")
+
+    def prepared() -> Inputs:
+        ready = features.prepared(trunk, lesson.keys)
+        return Texts([one.astype(np.int64, copy=False) for one in ready]) if data == "text" else Pictures(np.stack(ready))
+
+    def stored(tap: str) -> Inputs:
+        there = behind(cut, tap)
+        _affordable(loop, features.trunk_at(there).about.shape)
+        features.ensure(lesson.keys, there)
+        return Stored(features.rows(lesson.keys, there))
+
+    return Ground(
+        name=cut.network,
+        size=size,
+        network=lambda: load_network(cut.network, data, size),
+        prepared=prepared,
+        stored=stored if data == "image" else None,
+    )
+
+
+def _affordable(loop: Undertaking, shape: tuple[int, ...]) -> None:
+    """Raises ModelError: the pool's activations would fill the disk."""
+    wanted = loop.store.loop().items * math.prod(shape) * 2
+    if wanted > ACTIVATIONS:
+        raise ModelError(
+            f"The activations of all items may take {ACTIVATIONS / 2**30:.0f} GiB of disk. These would take "
+            f"{wanted / 2**30:.0f}. Set `model.ladder: linear`, or a smaller `model.size`"
+        )

@@ -1,0 +1,27 @@
+"""What a version is made of, besides labels: the config's part of it, and the network it stands on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from alearn.config import Config
+from alearn.loop.features import Cut
+
+
+def recipe(config: Config, cut: Cut, trunk: str) -> dict[str, Any]:
+    """As it is written into the version's row; `trunk` is the fingerprint of the loaded network."""
+    network = {"name": cut.network, "size": cut.size, "tap": cut.tap}
+    return {**config.recipe, "network": network, "trunk": trunk}
+
+
+def cut_of(written: str) -> Cut:
+    """The network of a written recipe."""
+    found = json.loads(written).get("network") or {}
+    return Cut(found.get("name", ""), found.get("size"), found.get("tap"))
+
+
+def is_stale(config: Config, cut: Cut, written: str, trunk: str | None) -> bool:
+    """Whether the present config would make another version; `trunk`: None where the network is not loaded."""
+    made = json.loads(written)
+    return bool(made != recipe(config, cut, made["trunk"] if trunk is None else trunk))

@@ -1,0 +1,115 @@
+"""Whether a thinner network may take the place of the one it was made of: only if the metric holds.
+
+Both are scored on the same items, which neither was trained on. How far the difference may be by chance is told beside
+it: the items are weighted again and again, each time in the same way for both. Invariant: pure; the same numbers give
+the same verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alearn.core.metrics import METRICS
+
+RESAMPLES = 500
+
+Proba = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A metric on `items` before and after; `error` is the standard error of their difference, paired by item.
+
+    All are NaN where the items cannot decide the metric. `loss`: how much worse it became, whatever its direction.
+    """
+
+    metric: str
+    before: float
+    after: float
+    error: float
+    items: int
+
+    @property
+    def loss(self) -> float:
+        """Positive: worse than before."""
+        down = self.before - self.after
+        return down if METRICS[self.metric].higher_is_better else -down
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says, and why, in words for a user."""
+
+    accepted: bool
+    reason: str
+
+
+def compare(
+    y: NDArray[np.integer[Any]], before: Proba, after: Proba, metric: str, *, positive: int | None = None, seed: int
+) -> Comparison:
+    """The metric of the labels `y` (n,) and two matrices of probabilities (n, C) of the same items.
+
+    Raises:
+        KeyError: `metric` is not in METRICS.
+    """
+    rule = METRICS[metric]
+    values = [rule.compute(y, proba, positive) for proba in (before, after)]
+    if not all(math.isfinite(value) for value in values):
+        return Comparison(metric, *values, math.nan, len(y))
+    weights = np.random.default_rng(seed).exponential(size=(len(y), RESAMPLES))
+    down = np.subtract(*(rule.weighted(y, proba, weights, positive) for proba in (before, after)))
+    return Comparison(metric, *values, float(np.nanstd(down)), len(y))
+
+
+def accept(found: Comparison, tolerance: float) -> Verdict:
+    """Accepted where the metric lost at most `tolerance` >= 0."""
+    title = METRICS[found.metric].title
+    if not math.isfinite(found.loss):
+        return Verdict(False, f"{title} cannot be told from the {found.items} labels that were held out.")
+    way = "lost" if found.loss > 0 else "gained"
+    said = (
+        f"{title} {way} {abs(found.loss):.4f} (standard error {found.error:.4f}), from {found.before:.4f} to "
+        f"{found.after:.4f} on {found.items} held-out labels"
+    )
+    if found.loss > tolerance:
+        return Verdict(False, f"{said}; at most {tolerance:g} may be lost.")
+    unsure = "" if found.loss + found.error <= tolerance else "; more labels would make this surer"
+    return Verdict(True, f"{said}; {tolerance:g} may be lost{unsure}.")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A tap with its cross-validated metric, higher is better, and the interval of that."""
+
+    tap: str
+    score: float
+    low: float
+    high: float
+
+
+def shortest_tap(scores: Sequence[Scored], tolerance: float) -> tuple[Scored, Verdict]:
+    """The earliest tap whose score is within `tolerance` of the best one's, and why; what is behind it can be dropped.
+
+    `scores` are in the order of the network; a tap without a score, NaN, is never taken.
+
+    Raises:
+        ValueError: no tap has a score.
+    """
+    known = [one for one in scores if math.isfinite(one.score)]
+    if not known:
+        raise ValueError("shortest_tap needs a tap with a score")
+    best = max(known, key=lambda one: one.score)
+    found = next(one for one in known if one.score >= best.score - tolerance)
+    if found.tap == scores[-1].tap:
+        return found, Verdict(False, f"No earlier tap is within {tolerance:g} of {_said(found)}.")
+    return found, Verdict(True, f"{_said(found)} is within {tolerance:g} of the best, {_said(best)}.")
+
+
+def _said(one: Scored) -> str:
+    return f"{one.tap} ({one.score:.4f}, {one.low:.4f} to {one.high:.4f})"

@@ -1,0 +1,206 @@
+"""The ladder: linear head, last blocks, whole network; a rung is climbed only where it pays.
+
+Invariant: what is reached follows from the arguments alone, and a climb that was killed goes on and ends at the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alearn.core.metrics import Proba
+from alearn.errors import ModelError
+from alearn.models.head import Head, fit_head, item_weights
+from alearn.models.networks import Network
+from alearn.models.training.fitting import Plan, fit
+from alearn.models.training.inputs import Inputs
+from alearn.models.training.starts import behind, default_start
+from alearn.models.training.tail import arrays
+from alearn.models.training.validation import Attempt, Lesson, Progress, Unseen, cross_validated, lesson, told
+from alearn.models.training.verdict import Comparison, Verdict, compare, too_few
+from alearn.models.tuned import Rung, Tuned
+
+TRIED: Mapping[str, tuple[Rung, ...]] = {"linear": (), "blocks": ("blocks",), "whole": ("blocks", "whole")}
+"""The rungs above the linear head, from the cheapest to the dearest, by the top that is asked for."""
+
+PLANS: dict[Rung, Plan] = {"blocks": Plan(epochs=10, rate=5e-4), "whole": Plan(epochs=6, rate=5e-4, decay=0.8)}
+
+
+@dataclass(frozen=True, eq=False)
+class Climb:
+    """Where a climb ended: the rung, its model, and what was found out about each rung above the linear head."""
+
+    rung: str
+    model: Head | Tuned
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """The network that is trained: its name in the zoo, the size of its images, how to load it, and its items.
+
+    `prepared` makes the items as `serving.feed` takes them; `stored` makes their activations behind a tap where these
+    are kept, None: they are computed. Both are called only when they are needed; row i is the label i.
+    """
+
+    name: str
+    size: int | None
+    network: Callable[[], Network]
+    prepared: Callable[[], Inputs]
+    stored: Callable[[str], Inputs] | None = None
+
+
+def climb(
+    head: Head,
+    x: NDArray[np.float32],
+    y: NDArray[np.intp],
+    ground: Ground,
+    *,
+    top: str,
+    metric: str,
+    positive: int | None = None,
+    folds: int = 3,
+    seed: int,
+    checkpoint: Path,
+    report: Progress | None = None,
+) -> Climb:
+    """Climb from a linear head, trained on embeddings `x` (n, D) and class numbers `y` (n,), to `top` at most.
+
+    `top` is a key of TRIED. A rung is climbed when a metric of METRICS is better than on the rung below by more than
+    its standard error, by k-fold cross-validation on the same labels; the first that does not pay, or fails, is the
+    last that is tried. The state is kept in the folder `checkpoint`, which its owner removes when the result is safe.
+    """
+    given = lesson(x, y, head.weights.shape[1], folds=folds, seed=seed)
+    tried = TRIED[top]
+    if not tried or (few := too_few(y, folds)):
+        return Climb("linear", head, tuple(Verdict(rung, False, f"Not tried: {few}") for rung in tried))
+    against = partial(compare, metric, y, fold=given.fold, positive=positive, seed=seed)
+    steps = _Steps(ground, ground.network(), given, against, checkpoint, report)
+    reached, below, verdicts = Climb("linear", head, ()), given.linear(), []
+    for rung in tried:
+        step = steps.take(rung, below)
+        verdicts.append(step.verdict)
+        if step.model is not None:
+            reached, below = Climb(rung, step.model, ()), step.proba
+        elif step.verdict.comparison is not None or step.verdict.failed:
+            break
+    return replace(reached, verdicts=tuple(verdicts))
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """What came of trying a rung: without a model it was not climbed; `proba` are of unseen labels, (n, C)."""
+
+    verdict: Verdict
+    model: Tuned | None
+    proba: Proba
+
+
+@dataclass(frozen=True, eq=False)
+class _Steps:
+    """What all rungs have in common."""
+
+    ground: Ground
+    network: Network
+    given: Lesson
+    against: Callable[[Proba, Proba], Comparison]
+    folder: Path
+    report: Progress | None
+
+    def take(self, rung: Rung, below: Proba) -> _Step:
+        """Try a rung; one that fails leaves what is below as it is."""
+        started = time.perf_counter()
+        try:
+            attempt = attempt_at(rung, self.ground, self.network)
+            if attempt is None:
+                why = f"Not tried: {self.ground.name} cannot be cut at a tap, so that it has no last blocks."
+                return _Step(Verdict(rung, False, why), None, below)
+            given = attempt.standing_on(self.given)
+            unseen = cross_validated(attempt, given, self.folder, self.report)
+            found = self.against(below, unseen.proba)
+            model = self._trained(attempt, given, unseen) if found.pays else None
+        except ModelError as error:
+            return _Step(Verdict(rung, False, f"Failed: {error}", failed=True), None, below)
+        seconds = time.perf_counter() - started
+        verdict = Verdict(rung, found.pays, found.reason, found, attempt.start, unseen.epochs, seconds)
+        return _Step(verdict, model, unseen.proba)
+
+    def _trained(self, attempt: Attempt, given: Lesson, unseen: Unseen) -> Tuned:
+        return _of_all(
+            attempt,
+            given,
+            self.ground,
+            epochs=unseen.epochs,
+            temperature=unseen.temperature,
+            folder=self.folder,
+            report=self.report,
+        )
+
+
+def attempt_at(rung: Rung, ground: Ground, network: Network) -> Attempt | None:
+    """What is trained on a rung; None: the network cannot be cut, so that it has no last blocks."""
+    if rung == "whole":
+        return Attempt(rung, network, None, ground.prepared(), PLANS[rung])
+    start = default_start(network)
+    if start is None:
+        return None
+    inputs = ground.stored(start) if ground.stored else behind(network, ground.prepared(), start)
+    return Attempt(rung, network, start, inputs, PLANS[rung])
+
+
+def stay(
+    x: NDArray[np.float32],
+    y: NDArray[np.intp],
+    classes: int,
+    ground: Ground,
+    *,
+    rung: Rung,
+    epochs: int,
+    temperature: float,
+    seed: int,
+    checkpoint: Path,
+    report: Progress | None = None,
+) -> Tuned:
+    """Train on a rung that an earlier climb reached, on more labels, with the epochs and the temperature found then.
+
+    Raises:
+        ModelError: the network cannot be cut any more, or the loss is no number.
+    """
+    attempt = attempt_at(rung, ground, ground.network())
+    if attempt is None:
+        raise ModelError(f"{ground.name} must have a tap for its last blocks. It has none now. Train a new version.")
+    given = attempt.standing_on(lesson(x, y, classes, folds=3, seed=seed))
+    return _of_all(attempt, given, ground, epochs=epochs, temperature=temperature, folder=checkpoint, report=report)
+
+
+def _of_all(
+    attempt: Attempt,
+    given: Lesson,
+    ground: Ground,
+    *,
+    epochs: int,
+    temperature: float,
+    folder: Path,
+    report: Progress | None,
+) -> Tuned:
+    """The tail of all labels, trained for so many epochs."""
+    module, plan = attempt.tail(fit_head(given.x, given.y, given.classes, seed=given.seed)), attempt.plan
+    plan = replace(plan, stop=epochs)
+    fit(
+        module,
+        attempt.inputs,
+        given.y,
+        rows=np.arange(len(given.y)),
+        weights=item_weights(given.y, given.classes),
+        plan=plan,
+        seed=given.seed,
+        checkpoint=folder / f"{attempt.rung}.safetensors",
+        report=told(report, f"Training {attempt.rung}, all labels", plan),
+    )
+    return Tuned(attempt.rung, ground.name, ground.size, attempt.start, temperature, tensors=arrays(module))

@@ -1,0 +1,80 @@
+"""Where the last blocks begin, and what comes out in front of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from alearn.models.networks import Network
+from alearn.models.training.inputs import Hidden, Inputs, Stored
+from alearn.models.training.tail import Front
+
+SHARE = 0.2
+"""How much of an image network's arithmetic its last blocks may be: an epoch of them is then a tenth of the network's.
+
+Early layers take more time than their arithmetic says, because they are large and thin.
+"""
+
+LAYERS = 2
+"""How many encoder layers of a text network are its last blocks."""
+
+
+def default_start(network: Network) -> str | None:
+    """The tap behind which the last blocks begin; None: the network cannot be cut.
+
+    For images the first tap with at most SHARE of the arithmetic behind it, for texts that before the last LAYERS.
+    """
+    taps = network.chain.taps
+    if len(taps) < 2:
+        return None
+    if network.data == "text":
+        return taps[max(len(taps) - 1 - LAYERS, 0)]
+    costs = np.array(list(_costs(network)))
+    behind = costs.sum() - costs.cumsum()
+    within = np.flatnonzero(behind[:-1] <= SHARE * costs.sum())
+    return taps[within[0]] if len(within) else taps[-2]
+
+
+def _costs(network: Network) -> Iterator[int]:
+    """The multiplications in each stage's convolutions and linear layers, for one image.
+
+    Torch's own counter would count all, but takes seconds to be imported.
+    """
+    done = []
+
+    def count(layer: nn.Module, _: object, out: Tensor) -> None:
+        done.append(out.numel() * next(layer.parameters())[0].numel())
+
+    chain, side = network.chain, network.inputs["size"]
+    layers = [one for one in chain.modules() if isinstance(one, nn.Conv2d | nn.Linear)]
+    hooks = [one.register_forward_hook(count) for one in layers]
+    with torch.inference_mode():
+        activation = chain.entry(torch.zeros((1, side, side, 3), dtype=torch.uint8))
+        for stage in chain.stages.values():
+            done.clear()
+            activation = stage(activation)
+            yield sum(done)
+    for hook in hooks:
+        hook.remove()
+
+
+def behind(network: Network, inputs: Inputs, tap: str, batch: int = 32) -> Inputs:
+    """The activations of items behind a tap, every view of them, computed by torch and held in memory as float16."""
+    front, rows = Front(network.chain, tap).eval(), np.arange(len(inputs))
+    parts = [rows[at : at + batch] for at in range(0, len(rows), batch)]
+    with torch.inference_mode():
+        found = [
+            [front(*inputs.take(part, np.full(len(part), view))) for part in parts] for view in range(inputs.views)
+        ]
+    if network.data == "text":
+        return Hidden([one for states, mask in found[0] for one in _unpadded(states, mask)])
+    return Stored(*(np.concatenate([activation.half().numpy() for (activation,) in view]) for view in found))
+
+
+def _unpadded(states: Tensor, mask: Tensor) -> Iterator[NDArray[np.float16]]:
+    for one, real in zip(states, mask, strict=True):
+        yield one[: int(real.sum())].half().numpy()

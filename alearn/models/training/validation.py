@@ -1,0 +1,173 @@
+"""What models say of labels that they did not see: the linear head's and a tail's, on the same folds.
+
+Invariant: no label of a held fold reaches the model that judges it, not even through the head that a tail begins with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from alearn.models.head import Head, fit_head, folds_of, item_weights
+from alearn.models.networks import Network
+from alearn.models.temperature import fit_temperature
+from alearn.models.training.fitting import Plan, fit
+from alearn.models.training.inputs import Inputs
+from alearn.models.training.tail import Tail
+from alearn.models.tuned import Rung
+
+Floats = NDArray[np.float32]
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with what is being done, how much of it is, and of how much."""
+
+CLOSE = 0.02
+"""How far embeddings may be apart, relative to the largest number, and still be taken for the same: float16."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What there is to learn: embeddings (n, D), class numbers (n,), and the fold (n,) in which each label is held."""
+
+    x: Floats
+    y: NDArray[np.intp]
+    classes: int
+    fold: NDArray[np.intp]
+    seed: int
+
+    @property
+    def folds(self) -> int:
+        """The number of folds."""
+        return int(self.fold.max()) + 1
+
+    def heads(self) -> list[Head]:
+        """For each fold, the linear head of the labels outside it."""
+        outside = (np.flatnonzero(self.fold != number) for number in range(self.folds))
+        return [fit_head(self.x[rows], self.y[rows], self.classes, seed=self.seed) for rows in outside]
+
+    def linear(self) -> Floats:
+        """What the linear heads say of the labels that they did not see, (n, C)."""
+        found = np.empty((len(self.y), self.classes), np.float32)
+        for number, head in enumerate(self.heads()):
+            found[self.fold == number] = head.proba(self.x[self.fold == number])
+        return found
+
+
+def lesson(x: Floats, y: NDArray[np.intp], classes: int, *, folds: int, seed: int) -> Lesson:
+    """Deal the labels out over folds, each class evenly, otherwise at random."""
+    fold = np.empty(len(y), np.intp)
+    order = np.random.default_rng(seed).permutation(len(y))
+    fold[order] = folds_of(y[order], folds)
+    return Lesson(x, y, classes, fold, seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """What is trained for a rung: the tail of a network behind `start`, on `inputs`, row i the label i."""
+
+    rung: Rung
+    network: Network
+    start: str | None
+    inputs: Inputs
+    plan: Plan
+
+    def standing_on(self, given: Lesson) -> Lesson:
+        """The lesson with the embeddings that the tail's head stands on: the same ones where they are the same."""
+        fresh = Tail(self.network.chain, self.start, 1, 1)
+        some = np.arange(min(8, len(given.y)))
+        probe = _embeddings(fresh, self.inputs, some)
+        wanted = given.x[some]
+        if probe.shape == wanted.shape and np.abs(probe - wanted).max() <= CLOSE * np.abs(wanted).max():
+            return given
+        x = _embeddings(fresh, self.inputs, np.arange(len(given.y)))
+        return Lesson(x, given.y, given.classes, given.fold, given.seed)
+
+    def tail(self, head: Head) -> Tail:
+        """A tail that says what the head says, as long as it is not trained."""
+        found = Tail(self.network.chain, self.start, *head.weights.shape)
+        found.wear(head)
+        return found
+
+
+def _embeddings(tail: Tail, inputs: Inputs, rows: NDArray[np.intp], batch: int = 64) -> Floats:
+    with torch.inference_mode():
+        parts = [tail.embedding(*inputs.take(rows[at : at + batch])) for at in range(0, len(rows), batch)]
+    return np.asarray(torch.cat(parts).numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class Unseen:
+    """What the tails said of labels that they did not see: after the epochs chosen, and calibrated.
+
+    `epochs` is the number that is best for all folds together. `proba` (n, C) is honest: the epochs and the temperature
+    of a fold are chosen by the others. `temperature` is for a tail that is trained on all labels for `epochs`.
+    """
+
+    proba: Floats
+    epochs: int
+    temperature: float
+
+
+def cross_validated(attempt: Attempt, given: Lesson, folder: Path, report: Progress | None = None) -> Unseen:
+    """Train a tail for each fold on the labels outside it, and ask it about those inside.
+
+    The state of each is kept in `folder`: a run that was killed goes on.
+    """
+    weights, runs = item_weights(given.y, given.classes), []
+    for number, head in enumerate(given.heads()):
+        runs.append(
+            fit(
+                attempt.tail(head),
+                attempt.inputs,
+                given.y,
+                rows=np.flatnonzero(given.fold != number),
+                validation=np.flatnonzero(given.fold == number),
+                weights=weights,
+                plan=attempt.plan,
+                seed=given.seed,
+                checkpoint=folder / f"{attempt.rung}-{number}.safetensors",
+                report=told(report, f"Training {attempt.rung}, fold {number + 1} of {given.folds}", attempt.plan),
+            ).logits
+        )
+    return chosen(runs, given)
+
+
+def chosen(runs: Sequence[Sequence[Floats]], given: Lesson) -> Unseen:
+    """Choose the epochs and the temperature; `runs` are the logits of each fold's labels after each epoch."""
+    held = [np.flatnonzero(given.fold == number) for number in range(given.folds)]
+    losses = np.array([[_loss(one, given.y[rows]) for one in run] for run, rows in zip(runs, held, strict=True)])
+    every = int(losses.sum(axis=0).argmin())
+    found = np.empty((len(given.y), given.classes), np.float32)
+    for number, rows in enumerate(held):
+        epoch = int(np.delete(losses, number, axis=0).sum(axis=0).argmin())
+        others = [at for at in range(given.folds) if at != number]
+        heat = _temperature([runs[at][epoch] for at in others], [given.y[held[at]] for at in others])
+        found[rows] = softmax(runs[number][epoch] / heat)
+    heat = _temperature([run[every] for run in runs], [given.y[rows] for rows in held])
+    return Unseen(found, every + 1, heat)
+
+
+def softmax(logits: Floats) -> Floats:
+    """(n, C) -> (n, C), rows sum to 1."""
+    found = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(found / found.sum(axis=1, keepdims=True))
+
+
+def _loss(logits: Floats, y: NDArray[np.intp]) -> float:
+    """The mean log loss, calibrated: an epoch is not to blame for what a temperature mends."""
+    of_label = softmax(logits / fit_temperature(logits, y))[np.arange(len(y)), y]
+    return float(-np.log(np.maximum(of_label, 1e-9)).mean())
+
+
+def _temperature(logits: Sequence[Floats], y: Sequence[NDArray[np.intp]]) -> float:
+    return fit_temperature(np.concatenate(logits), np.concatenate(y))
+
+
+def told(report: Progress | None, what: str, plan: Plan) -> Callable[[int, float, float | None], None] | None:
+    """What tells a person how far a run is, in epochs."""
+    return None if report is None else lambda done, _loss, _held: report(what, done, plan.most)

@@ -1,0 +1,171 @@
+"""The ladder: it climbs where that pays, stays where it does not, and a kill on the way changes nothing."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from alearn.models import Head, fit_head
+from alearn.models.training import ladder
+from alearn.models.training.fitting import Plan, logits_of
+from alearn.models.training.inputs import Pictures, Stored
+from alearn.models.training.ladder import Ground, climb, stay
+from alearn.models.training.starts import default_start
+from alearn.models.training.tuned import tail
+from alearn.models.training.validation import lesson
+from alearn.models.tuned import Tuned
+
+
+@pytest.fixture(autouse=True)
+def quick(task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans for the small network."""
+    monkeypatch.setattr(ladder, "PLANS", {rung: Plan(epochs=8, rate=1e-2) for rung in ladder.PLANS})
+
+
+@pytest.fixture(scope="module")
+def climbed(task: Any, tmp_path_factory: pytest.TempPathFactory) -> ladder.Climb:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ladder, "PLANS", {rung: Plan(epochs=8, rate=1e-2) for rung in ladder.PLANS})
+        found: ladder.Climb = task.climb(tmp_path_factory.mktemp("climb"))
+        return found
+
+
+def test_what_a_head_cannot_tell_a_trained_block_can(task: Any, climbed: ladder.Climb) -> None:
+    """The verdict has both numbers; the model is calibrated, and as good on new pictures as it promised."""
+    (verdict,) = climbed.verdicts
+    assert verdict.climbed
+    assert verdict.comparison is not None
+    assert verdict.comparison.below < 0.95 < verdict.comparison.above
+    assert (verdict.start, climbed.rung) == ("two", "blocks")
+    assert isinstance(climbed.model, Tuned)
+    pixels, y = task.pictures(200, seed=9)
+    network = task.network()
+    found = ladder.attempt_at("blocks", Ground("small", None, task.network, lambda: Pictures(pixels)), network)
+    logits = logits_of(tail(climbed.model, network), found.inputs, np.arange(200))
+    assert (logits.argmax(1) == y).mean() > 0.9
+
+
+def test_a_climb_that_is_killed_goes_on_and_ends_at_the_same(task: Any, climbed: ladder.Climb, tmp_path: Path) -> None:
+    """A process is killed in the second fold; what it had done is not done again."""
+    script = str(Path(__file__).with_name("task.py"))
+    dead = subprocess.run([sys.executable, script, str(tmp_path), "13"], check=False, capture_output=True, text=True)
+    assert dead.returncode == -signal.SIGKILL, dead.stderr
+    reports: list[tuple[str, int]] = []
+    found = task.climb(tmp_path, report=lambda what, done, _: reports.append((what, done)))
+    assert [one for one in reports if "fold 1" in one[0]] == []
+    assert min(done for what, done in reports if "fold 2" in what) == 6
+    assert found.model.to_bytes() == climbed.model.to_bytes()
+    assert found.verdicts[0].comparison == climbed.verdicts[0].comparison
+
+
+def test_where_the_labels_are_noise_the_head_stays(task: Any, tmp_path: Path) -> None:
+    """And the rung above is not tried, because the one below did not pay."""
+    pixels, _ = task.pictures(90)
+    y = np.random.default_rng(5).integers(0, 2, 90)
+    x = task.embedded(pixels)
+    head = fit_head(x, y, 2, seed=0)
+    found = task.climb(tmp_path, top="whole", n=90, head=head, y=y)
+    assert (found.rung, found.model) == ("linear", head)
+    assert [one.climbed for one in found.verdicts] == [False]
+
+
+def nothing() -> Any:
+    raise AssertionError("not needed")
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"), [([], 2), ([1] * 30, 2), ([0, 1], 2), (list(range(500)), 500), ([0] * 99 + [1], 2)]
+)
+def test_with_too_few_labels_nothing_is_loaded_and_the_head_stays(
+    labels: list[int], classes: int, tmp_path: Path
+) -> None:
+    """No label, one class, one per class, 100:1; the reason is given for each rung."""
+    x = np.random.default_rng(0).normal(size=(len(labels), 4)).astype(np.float32)
+    head = fit_head(x, labels, classes, seed=0)
+    ground = Ground("any", None, nothing, nothing, lambda _: nothing())
+    y = np.array(labels, dtype=np.intp)
+    found = climb(head, x, y, ground, top="whole", metric="f1", seed=0, checkpoint=tmp_path)
+    assert found.model is head
+    assert all("needs two classes of at least 6 labels" in one.reason for one in found.verdicts)
+    assert len(found.verdicts) == 2
+
+
+def test_a_rung_that_fails_leaves_the_head(task: Any, tmp_path: Path) -> None:
+    """An activation that is no number: the message is the verdict."""
+    pixels, y = task.pictures(60)
+    x, broken = task.embedded(pixels), np.full((60, 8, 2, 2), np.nan, np.float16)
+    ground = Ground("small", None, task.network, nothing, lambda _: Stored(broken))
+    found = task.climb(tmp_path, n=60, ground=ground)
+    assert found.rung == "linear"
+    assert "must be finite numbers" in found.verdicts[0].reason
+    assert len(x) == len(y) == 60
+
+
+def test_a_network_that_cannot_be_cut_is_tried_as_a_whole(task: Any, tmp_path: Path) -> None:
+    """There are no last blocks then, and it is said."""
+    network = task.network()
+    merged = type(network.chain)(
+        network.chain.entry, [("network", _in_a_row(network))], network.chain.pool, network.chain.neck
+    )
+    single = type(network)(merged.eval(), "image", network.inputs)
+    pixels, y = task.pictures(90)
+    ground = Ground("single", None, lambda: single, lambda: Pictures(pixels))
+    found = task.climb(tmp_path, top="whole", n=90, ground=ground)
+    assert default_start(single) is None
+    assert "cannot be cut" in found.verdicts[0].reason
+    assert found.verdicts[1].comparison is not None
+    assert len(y) == 90
+
+
+def _in_a_row(network: Any) -> Any:
+    from torch import nn
+
+    return nn.Sequential(*network.chain.stages.values())
+
+
+def test_a_head_on_another_tap_does_not_matter(task: Any, tmp_path: Path) -> None:
+    """The tail then begins with a head on its own embeddings, trained without the held labels."""
+    pixels, y = task.pictures(90)
+    other = np.random.default_rng(0).normal(size=(90, 5)).astype(np.float32)
+    found = task.climb(tmp_path, n=90, x=other, head=fit_head(other, y, 2, seed=0))
+    assert found.rung == "blocks"
+    assert found.model.tensors["head.weight"].shape == (2, 16)
+
+
+def test_a_rung_that_was_climbed_is_kept_without_trying_again(task: Any, climbed: ladder.Climb, tmp_path: Path) -> None:
+    """The same labels, epochs and temperature give the same tail as the climb."""
+    pixels, y = task.pictures(150)
+    ground = Ground("small", 12, task.network, lambda: Pictures(pixels, views=2))
+    how = {"rung": "blocks", "epochs": climbed.verdicts[0].epochs, "temperature": climbed.model.temperature}
+    found = stay(task.embedded(pixels), y, 2, ground, **how, seed=0, checkpoint=tmp_path)
+    assert found.to_bytes() == climbed.model.to_bytes()
+
+
+def test_folds_have_all_classes_and_no_item_twice() -> None:
+    """At 10:1 each fold has its share of the rare class."""
+    y = np.array([0] * 100 + [1] * 10)
+    given = lesson(np.zeros((110, 2), np.float32), y, 2, folds=3, seed=0)
+    assert sorted(np.bincount(given.fold).tolist()) == [36, 37, 37]
+    assert set(np.bincount(given.fold[y == 1]).tolist()) <= {3, 4}
+
+
+def test_solar_cells_begin_with_the_head_and_end_trained(solar: Any, tmp_path: Path) -> None:
+    """The real network: its last blocks are behind block13; whatever the verdict, it is told in numbers."""
+    assert solar.start == "block13"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ladder, "PLANS", {"blocks": Plan(epochs=2, rate=3e-4)})
+        ground = Ground("efficientnet-lite0", 64, lambda: solar.network, nothing, lambda _: solar.stored)
+        found = climb(
+            solar.head, solar.x, solar.y, ground, top="blocks", metric="average_precision", seed=0, checkpoint=tmp_path
+        )
+    (verdict,) = found.verdicts
+    assert verdict.comparison is not None
+    assert 0.4 < verdict.comparison.below < 1
+    assert 0.4 < verdict.comparison.above < 1
+    assert isinstance(found.model, Tuned if verdict.climbed else Head)
