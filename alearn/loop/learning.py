@@ -10,7 +10,7 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ def learned(loop: Undertaking, identity: Identity, training: Training, *, parent
     known = loop.store.rounds.version(identity.key)
     if known and known.weights in loop.store.blobs:
         return known.model_dump(exclude={"loop_id"})
-    found = _fitted(loop, identity, _readable(loop, training))
+    found = _fitted(loop, identity, readable(loop, training))
     return {
         "key": identity.key,
         "weights": loop.store.blobs.put(found.content),
@@ -63,7 +63,8 @@ class Lesson:
     y: NDArray[np.intp]
 
 
-def _readable(loop: Undertaking, training: Training) -> Lesson:
+def readable(loop: Undertaking, training: Training) -> Lesson:
+    """The labels whose items the network that the loop stands on could read."""
     lost = loop.features.ensure(training.keys)
     kept = [(key, value) for key, value in zip(training.keys, training.values, strict=True) if key not in lost]
     return Lesson([key for key, _ in kept], np.array(loop.schema.indices([value for _, value in kept]), dtype=np.intp))
@@ -120,7 +121,7 @@ def _climbed(loop: Undertaking, head: Head, x: NDArray[np.float32], lesson: Less
     target, model = loop.config.stop_at, loop.config.model
     metric, positive = (target.metric, target.positive) if target else ("accuracy", None)
     try:
-        ground = _ground(loop, lesson)
+        ground = ground_of(loop, lesson)
     except ModelError as error:
         return Learned(head.to_bytes(), "linear", {"ladder": {"tried_on": len(lesson.y)}, "verdicts": [str(error)]})
     found = climb(
@@ -142,7 +143,13 @@ def _climbed(loop: Undertaking, head: Head, x: NDArray[np.float32], lesson: Less
     ladder = {"tried_on": len(lesson.y), "rung": found.rung}
     if isinstance(found.model, Tuned) and reached is not None:
         ladder |= {"start": reached.start, "epochs": reached.epochs, "temperature": found.model.temperature}
-    return Learned(found.model.to_bytes(), found.rung, {"ladder": ladder, "verdicts": verdicts})
+    made = _ending(loop, found.model) if isinstance(found.model, Tuned) else found.model
+    return Learned(made.to_bytes(), found.rung, {"ladder": ladder, "verdicts": verdicts})
+
+
+def _ending(loop: Undertaking, tuned: Tuned) -> Tuned:
+    """With what only the loop knows: where the network was cut."""
+    return replace(tuned, tap=loop.features.cut.tap)
 
 
 def _stayed(loop: Undertaking, x: NDArray[np.float32], lesson: Lesson, before: Before, folder: Path) -> Learned:
@@ -153,7 +160,7 @@ def _stayed(loop: Undertaking, x: NDArray[np.float32], lesson: Lesson, before: B
         x,
         lesson.y,
         len(loop.schema.classes),
-        _ground(loop, lesson),
+        ground_of(loop, lesson),
         rung=before["rung"],
         epochs=before["epochs"],
         temperature=before["temperature"],
@@ -161,10 +168,10 @@ def _stayed(loop: Undertaking, x: NDArray[np.float32], lesson: Lesson, before: B
         checkpoint=folder,
         report=loop.report.progress,
     )
-    return Learned(found.to_bytes(), found.rung, {"ladder": dict(before)})
+    return Learned(_ending(loop, found).to_bytes(), found.rung, {"ladder": dict(before)})
 
 
-def _ground(loop: Undertaking, lesson: Lesson) -> Ground:
+def ground_of(loop: Undertaking, lesson: Lesson) -> Ground:
     """The network and the items, each made when it is asked for."""
     from alearn.models.training.inputs import Pictures, Stored, Texts
     from alearn.models.training.ladder import Ground
@@ -175,7 +182,9 @@ def _ground(loop: Undertaking, lesson: Lesson) -> Ground:
 
     def prepared() -> Inputs:
         ready = features.prepared(trunk, lesson.keys)
-        return Texts([one.astype(np.int64, copy=False) for one in ready]) if data == "text" else Pictures(np.stack(ready))
+        return (
+            Texts([one.astype(np.int64, copy=False) for one in ready]) if data == "text" else Pictures(np.stack(ready))
+        )
 
     def stored(tap: str) -> Inputs:
         there = behind(cut, tap)
@@ -186,7 +195,7 @@ def _ground(loop: Undertaking, lesson: Lesson) -> Ground:
     return Ground(
         name=cut.network,
         size=size,
-        network=lambda: load_network(cut.network, data, size),
+        network=lambda: load_network(cut.network, data, size).upto(cut.tap),
         prepared=prepared,
         stored=stored if data == "image" else None,
     )

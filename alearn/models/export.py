@@ -101,7 +101,7 @@ def _fill(folder: Path, trunk: Trunk, model: Model, schema: LabelSchema, trainin
 def _write_tuned(folder: Path, trunk: Trunk, tuned: Tuned) -> None:
     from alearn.models.training.tuned import export_tuned
 
-    export_tuned(tuned, load_network(tuned.network, trunk.data, tuned.size), folder, whole=True)
+    export_tuned(tuned, load_network(tuned.network, trunk.data, tuned.size).upto(tuned.tap), folder, whole=True)
     (folder / "tuned.safetensors").write_bytes(tuned.to_bytes())
 
 

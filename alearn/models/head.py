@@ -102,6 +102,7 @@ def fit_head(
 
     Raises:
         ValueError: shapes that do not fit, or a class number out of range.
+        ModelError: an embedding is no number.
     """
     labels = np.asarray(y, dtype=np.intp)
     if x.ndim != 2 or labels.shape != (len(x),) or (len(x) and not 0 <= labels.min() <= labels.max() < classes):
@@ -109,6 +110,12 @@ def fit_head(
     if not len(x):
         return Head(
             np.zeros((x.shape[1], classes), np.float32), np.zeros(classes, np.float32), strength or STRENGTHS[0]
+        )
+    real = np.isfinite(x).all(axis=1)
+    if not real.all():
+        raise ModelError(
+            f"Embeddings must be finite numbers. Row {int(np.argmin(real))}, and {int((~real).sum()) - 1} more, are "
+            "not. Embed the items again, in float32, or choose another network."
         )
     from threadpoolctl import threadpool_limits
 

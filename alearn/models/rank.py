@@ -46,7 +46,7 @@ DOUBT = 0.05
 BEST_DEPTH = 0.85
 
 FEW_WEIGHTS = {"h_score": 1.0, "log_loss": 1.0, "knn": 1.0, "size": 2.0, "depth": 2.0}
-WEIGHTS = {"log_loss": 1.0, "size": 1.0, "depth": 1.0}
+WEIGHTS = {"log_loss": 1.0, "knn": 0.5, "size": 1.0, "depth": 1.5}
 """What counts for a candidate's standing, each in standard deviations over the candidates that may win."""
 
 Labels = NDArray[np.intp]
@@ -133,8 +133,8 @@ def rank(
     return sorted(rows, key=_order)
 
 
-def _order(row: Row) -> tuple[float, float, bool, float]:
-    return -row.standing, -_known(row.knn), not row.tied, _known(row.behind.value)
+def _order(row: Row) -> tuple[float, float, float]:
+    return -row.standing, _known(row.behind.value), -_known(row.knn)
 
 
 def _known(value: float) -> float:

@@ -253,6 +253,8 @@ def _embed(name: str, items: Sequence[Entry], how: _How) -> _Embedded:
     spans = dict(trunk.about.spans) or {trunk.about.tap or "network": (0, trunk.dim)}
     every = whole.about.taps or tuple(spans)
     readable = {key for key, _, _ in items} - bad.keys()
+    if not np.isfinite(cache.rows(sorted(readable))).all():
+        raise ModelError(f"The embeddings of {name} must be finite numbers. They are not. Check its weights.")
     return _Embedded(whole.name, whole.about.parameters, every, spans, cache, readable)
 
 
@@ -297,8 +299,8 @@ def in_words(options: Sequence[Option], labels: int, metric: str) -> str:
     ties = [one for one in others if one.row.tied]
     worse = next((one for one in others if not one.row.tied), None)
     if ties:
-        parts.append(f"tied with {_listed(ties)}")
-    if worse is not None:
+        parts.append(f"{'tied with' if first.row.tied else 'the best scores have'} {_listed(ties)}")
+    if worse is not None and first.row.tied:
         parts.append(f"ahead of {worse.title}, {worse.row.score.value:.3f}")
     return "; ".join(parts) + "."
 

@@ -23,8 +23,9 @@ Rung = Literal["blocks", "whole"]
 class Tuned:
     """A trained tail of the network of the zoo that is named, for images of `size`.
 
-    `start` is the tap that it begins behind, None: the input. `temperature` divides its logits. `widths` is the pruning
-    plan of its layers, empty: not pruned. `tensors` is its state dict, head included.
+    `tap` is where the network ends, None: it is whole. `start` is the tap that the tail begins behind, None: the input.
+    `temperature` divides its logits. `widths` is the pruning plan of its layers, empty: not pruned. `tensors` is its
+    state dict, head included.
     """
 
     rung: Rung
@@ -34,6 +35,7 @@ class Tuned:
     temperature: float
     widths: Mapping[str, Any] = field(default_factory=dict)
     tensors: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    tap: str | None = None
 
     @property
     def classes(self) -> int:
@@ -44,7 +46,7 @@ class Tuned:
         """A safetensors file."""
         from safetensors.numpy import save
 
-        names = ("rung", "network", "size", "start", "temperature", "widths")
+        names = ("rung", "network", "size", "start", "temperature", "widths", "tap")
         facts = json.dumps({name: getattr(self, name) for name in names}, sort_keys=True)
         tensors = {name: np.ascontiguousarray(value) for name, value in sorted(self.tensors.items())}
         # One entry: safetensors writes several in any order, and the same tail must give the same bytes.

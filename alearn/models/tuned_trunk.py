@@ -68,7 +68,8 @@ def _exported(tuned: Tuned, base: Trunk, target: Path, *, whole: bool) -> Path:
     from alearn.models.training.tuned import export_tuned
 
     with new_folder(target) as aside:
-        export_tuned(tuned, load_network(tuned.network, base.data, tuned.size), aside, whole=whole)
+        network = load_network(tuned.network, base.data, tuned.size).upto(tuned.tap)
+        export_tuned(tuned, network, aside, whole=whole)
         if base.data == "text":
             shutil.copyfile(base.folder / "tokenizer.json", aside / "tokenizer.json")
     return target

@@ -91,7 +91,9 @@ class Rounds:
         query = select(VersionRow).where(VersionRow.loop_id == self._scope.loop_id)
         query = query.where(col(VersionRow.key).startswith(prefix, autoescape=True))
         with self._scope.read() as session:
-            return list(session.exec(query.order_by(col(VersionRow.created_at), col(VersionRow.labels), col(VersionRow.key))))
+            return list(
+                session.exec(query.order_by(col(VersionRow.created_at), col(VersionRow.labels), col(VersionRow.key)))
+            )
 
     def chosen(self, choice: Mapping[str, Any]) -> None:
         """A network was chosen: its row."""
@@ -103,6 +105,11 @@ class Rounds:
         query = select(ChoiceRow).where(ChoiceRow.loop_id == self._scope.loop_id)
         with self._scope.read() as session:
             return session.exec(query.order_by(col(ChoiceRow.labels).desc()).limit(1)).first()
+
+    def kept(self, version: Mapping[str, Any]) -> None:
+        """There is a version that no round has yet."""
+        with self._scope.write() as session:
+            upsert(session, VersionRow, [{"loop_id": self._scope.loop_id, **version}])
 
     def placed(self, round_: Mapping[str, Any]) -> None:
         """A person made an older version current: the round that says so."""

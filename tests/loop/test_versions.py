@@ -62,7 +62,7 @@ def test_an_unknown_or_an_ambiguous_version_is_answered_with_those_there_are(end
 
 
 def test_a_network_is_chosen_on_the_labels_and_the_reason_is_kept(config: Make) -> None:
-    """`auto` begins with what suits the kind of data, and changes when the labels say so; one that fails is left out."""
+    """`auto` begins with what suits the kind of data, and changes when labels say so; what fails is left out."""
     model = {"name": "auto", "size": 32, "candidates": ["pixels", "torchvision:resnet18@/nowhere.pt"]}
     made = config(model=model, budget={"labels": 60}, holdout={"size": 10})
     with opened(made) as loop:

@@ -29,7 +29,7 @@ def _clusters(n: int, dim: int, classes: int, noise: float = 1.0, seed: int = 0)
 def test_it_is_the_optimum_that_scikit_learn_finds_without_our_shortcuts(classes: int, dim: int) -> None:
     """Rotation into the span of the rows, folded standardisation and the pair of columns change nothing."""
     x, y = _clusters(60, dim, classes, noise=3)
-    head = fit_head(x, y, classes, seed=0, strength=0.05)
+    head = fit_head(x, y, classes, seed=0, strength=0.05, temperature=1.0)
     z = (x - x.mean(0)) / x.std(0)
     weight = 1 / np.sqrt(np.bincount(y, minlength=classes) + 1 / classes)[y]
     weight = np.concatenate([weight / weight.mean(), np.full(classes, 1 / classes)])
@@ -110,8 +110,16 @@ def test_damaged_bytes_are_refused(cut: int) -> None:
         Head.from_bytes(fit_head(x, y, 3, seed=0).to_bytes()[:cut])
 
 
+def test_an_embedding_that_is_no_number_is_named() -> None:
+    """So that the item can be put aside."""
+    x, y = _clusters(50, 6, 3)
+    x[[7, 9], 2] = np.nan
+    with pytest.raises(ModelError, match="Row 7, and 1 more"):
+        fit_head(x, y, 3, seed=0)
+
+
 def test_temperature_softens_and_keeps_the_order() -> None:
-    """The seam for calibration."""
+    """What calibration relies on."""
     x, y = _clusters(50, 6, 3)
     head = fit_head(x, y, 3, seed=0)
     hot = replace(head, temperature=5.0)

@@ -64,7 +64,7 @@ def test_the_depth_counts_among_the_tied() -> None:
     assert [row.candidate.depth for row in rows] == [0.85, 1.0, 0.4]
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "f1", "macro_f1", "average_precision", "auroc"])
+@pytest.mark.parametrize("metric", ["accuracy", "average_precision"])
 @pytest.mark.parametrize("n", [40, 100])
 def test_random_weights_do_not_win(n: int, metric: str) -> None:
     """However large: with many labels they are worse by evidence, with few they may not come first."""
@@ -86,7 +86,7 @@ def test_random_weights_that_are_better_by_evidence_are_first() -> None:
     ("labels", "classes"),
     [([], 3), ([1], 3), ([0, 0, 0, 0], 2), ([0, 1, 2, 3, 4], 5), ([0, 1], 2), ([0] * 30 + [1], 2)],
 )
-@pytest.mark.parametrize("metric", ["accuracy", "average_precision", "f1"])
+@pytest.mark.parametrize("metric", ["accuracy", "average_precision"])
 def test_labels_that_tell_nothing_leave_the_order_to_size(labels: list[int], classes: int, metric: str) -> None:
     """No label, one, one class, one label for each class: all are tied, nothing breaks."""
     y = np.array(labels, dtype=np.intp)
@@ -132,8 +132,8 @@ def test_items_of_a_group_are_one_piece_of_evidence() -> None:
 
 def test_the_same_labels_give_the_same_ranking() -> None:
     """To the bit; and the order in which candidates are named does not matter."""
-    y = _labels(100, 2)
-    candidates = [_candidate(name, y, 0.3) for name in "abc"]
+    y = _labels(40, 2)
+    candidates = [_candidate(name, y, 0.3) for name in "ab"]
     first, again = (rank(some, y, 2, metric="accuracy", seed=3) for some in (candidates, candidates[::-1]))
     assert _names(first) == _names(again)
     assert [row.score for row in first] == [row.score for row in again]

@@ -7,7 +7,7 @@ tail, which is trained. Invariant: a part that is taken of a chain shares its mo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -130,6 +130,18 @@ class Network:
     inputs: Mapping[str, Any]
     licence: str | None = None
     tokenizer: str | None = None
+
+    def upto(self, tap: str | None) -> Network:
+        """The network without what is behind a tap (None: all of it), where it is pooled; it shares the weights.
+
+        Raises:
+            ModelError: there is no such tap.
+        """
+        chain = self.chain
+        if tap is None or chain.place(tap) == len(chain.taps) - 1:
+            return self
+        stages = [(name, chain.stages[name]) for name in chain.taps[: chain.place(tap) + 1]]
+        return replace(self, chain=Chain(chain.entry, stages, chain.pool, chain.pool).eval())
 
 
 class Pixels(nn.Module):

@@ -1,1 +1,25 @@
-"""Thinner networks of the same use: fewer stages, fewer channels, retrained, and kept only where the metric holds."""
+"""Thinner networks of the same use: fewer stages, fewer channels, fitted again, and kept only where the metric holds.
+
+Imports torch when it is imported.
+"""
+
+from alearn.models.pruning.budget import Budget
+from alearn.models.pruning.cost import Cost, costs
+from alearn.models.pruning.gate import Comparison, Scored, Verdict, accept, compare, shortest_tap
+from alearn.models.pruning.prune import Pruned, Recipe, Step, prune
+
+__all__ = [
+    "Budget",
+    "Comparison",
+    "Cost",
+    "Pruned",
+    "Recipe",
+    "Scored",
+    "Step",
+    "Verdict",
+    "accept",
+    "compare",
+    "costs",
+    "prune",
+    "shortest_tap",
+]

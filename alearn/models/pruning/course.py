@@ -1,4 +1,4 @@
-"""A network's way to fewer channels: cut, fit again, let the last stages imitate the unpruned one; step by step.
+"""A network's way to fewer channels, step by step: cut, fit again, imitate the unpruned one.
 
 Invariant: what a step gives is on disk when it is done, under a key that names all that it depends on; a way that was
 killed goes on from there and ends at the same weights.
@@ -6,40 +6,36 @@ killed goes on from there and ends at the same weights.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-
-import numpy as np
-import torch
-from torch import Tensor, nn
 
 from alearn.core.keys import fingerprint
 from alearn.models.networks import weights_digest
 from alearn.models.networks.widths import reshaped, widths_of
 from alearn.models.pruning.channels import outputs_of, thin
-from alearn.models.pruning.imitation import Imitation, Lesson
+from alearn.models.pruning.imitation import Lesson, fit_head, imitate
 from alearn.models.pruning.refitting import refit
-from alearn.models.pruning.running import outputs
 from alearn.models.training import checkpoints
-from alearn.models.training.fitting import Plan, fit
-from alearn.models.training.inputs import Inputs, Rows, Stored
+from alearn.models.training.fitting import Plan
 from alearn.models.training.tail import Tail
 
 RANKED = 64
 """Items on which the contribution of channels is measured."""
 REFITTED = 512
-"""Items on which layers are fitted again; measured: 512 give clearly more than 256, and take a minute at 160 px."""
+"""Items on which layers are fitted again."""
 
-Report = Callable[[str], None]
+Say = Callable[[str], None]
 
 
 @dataclass(eq=False)
 class Course:
-    """The way of one teacher's copy. `first` is the number of the stage from which on the student is trained.
+    """The way of a copy of one teacher, a whole tail, which stays as it is; `student` is what became of the copy.
 
-    `student` is what has become of it, `left` which channels it has; both are None before the first step.
+    `lesson` is what the teacher says of the items that may be learned from. `first` is the number of the stage from
+    which on descent goes, along `plan`. `folder` keeps the state; `name` tells this way from others there.
     """
 
     teacher: Tail
@@ -48,55 +44,63 @@ class Course:
     plan: Plan
     seed: int
     folder: Path
-    report: Report
-    student: Tail | None = None
-    left: dict[str, list[int]] | None = None
-    done: str = ""
+    name: str
+    say: Say
+    student: Tail = field(init=False)
+    left: dict[str, list[int]] | None = field(init=False, default=None)
+    ratios: list[float] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.student = _calibrated(self.teacher)
 
     def step(self, ratio: float) -> Tail:
-        """Go on to where `ratio` of the channels are gone; returns the student, its head as the teacher's.
+        """Go on to where the share `ratio` of the teacher's channels is gone; returns the student.
 
         Raises:
             ModelError: the network cannot be thinned.
         """
-        key = self._key(ratio)
-        self.done = key
-        path = self.folder / f"step-{key[:16]}.safetensors"
-        found = checkpoints.read(path, key)
-        if found is not None:
-            self.left = found[1]["left"]
-            self.student = reshaped(deepcopy(self.teacher), found[1]["widths"])  # type: ignore[assignment]
-            assert self.student is not None
-            self.student.load_state_dict(found[0])
-            return self.student.eval()
-        student = self._thinned(ratio)
-        self._trained(student)
-        checkpoints.write(path, key, student.state_dict(), {"left": self.left, "widths": widths_of(student)})
-        self.student = student
-        return student
+        self.ratios.append(ratio)
+        key, path = self._key(), self.folder / f"{self.name}-{len(self.ratios)}.safetensors"
+        saved = checkpoints.read(path, key)
+        if saved is None:
+            self._thinned(ratio)
+            checkpoints.write(
+                path, key, self.student.state_dict(), {"left": self.left, "widths": widths_of(self.student)}
+            )
+            return self.student
+        tensors, facts = saved
+        self.left, self.student = facts["left"], _calibrated(self.teacher)
+        reshaped(self.student, facts["widths"])
+        self.student.load_state_dict(tensors)
+        return self.student
 
-    def _thinned(self, ratio: float) -> Tail:
-        student = deepcopy(self.student or self.teacher)
-        pixels = self._some(REFITTED)
-        self.left = thin(
-            student, [pixels[:RANKED]], ratio, keep=[student.head], left=self.left, widths=outputs_of(self.teacher)
-        )
-        self.report("channels cut; fitting the layers again")
+    def _thinned(self, ratio: float) -> None:
+        pixels = self.lesson.some(REFITTED, self.seed)
+        student, widths = self.student, outputs_of(self.teacher)
+        self.say(f"{self.name}: {ratio:.0%} of the channels cut, the layers fitted again")
+        self.left = thin(student, [pixels[:RANKED]], ratio, keep=[student.head], left=self.left, widths=widths)
         refit(student, self.teacher, self.left, pixels, seed=self.seed)
-        return student
+        fit_head(student, self.lesson)
+        imitate(
+            student,
+            self.lesson,
+            self.first,
+            plan=self.plan,
+            seed=self.seed,
+            checkpoint=self.folder / f"{self.name}-descent.safetensors",
+            report=lambda epoch, loss, _: self.say(f"{self.name}: imitation, epoch {epoch}, loss {loss:.3f}"),
+        )
 
-    def _trained(self, student: Tail) -> None:
-        """Let the stages from `first` on imitate the teacher, from what the stages before them give."""
-        if not self.plan.most:
-            return
-        part, inputs, rows = student, self._inputs(student), self.lesson.rows
-        if self.first:
-            part = deepcopy(student)
-            part.entry, part.suffix.stages = None, nn.ModuleList(list(student.suffix.stages)[self.first :])
-        ...
+    def _key(self) -> str:
+        """Of all that the student depends on after the last of `ratios`."""
+        digest = hashlib.sha256(self.lesson.logits.tobytes())
+        digest.update(self.lesson.some(REFITTED, self.seed).numpy().tobytes())
+        taught = [weights_digest(self.teacher), digest.hexdigest()]
+        return fingerprint([*taught, self.first, asdict(self.plan), self.seed, self.ratios])
 
-    def _some(self, count: int) -> Tensor:
-        """Some of the items that are learned from, their first view."""
-        rng = np.random.default_rng(self.seed)
-        rows = rng.permutation(self.lesson.rows[: len(self.lesson.rows)])[:count]
-        return self.lesson.gallery.take(np.sort(rows))[0]
+
+def _calibrated(teacher: Tail) -> Tail:
+    """A copy whose temperature is 1: what is imitated is calibrated already."""
+    found = deepcopy(teacher)
+    found.temperature.fill_(1.0)
+    return found

@@ -59,12 +59,12 @@ def compare(
         KeyError: `metric` is not in METRICS.
     """
     rule = METRICS[metric]
-    values = [rule.compute(y, proba, positive) for proba in (before, after)]
-    if not all(math.isfinite(value) for value in values):
-        return Comparison(metric, *values, math.nan, len(y))
+    was, is_ = (rule.compute(y, proba, positive) for proba in (before, after))
+    if not (math.isfinite(was) and math.isfinite(is_)):
+        return Comparison(metric, was, is_, math.nan, len(y))
     weights = np.random.default_rng(seed).exponential(size=(len(y), RESAMPLES))
     down = np.subtract(*(rule.weighted(y, proba, weights, positive) for proba in (before, after)))
-    return Comparison(metric, *values, float(np.nanstd(down)), len(y))
+    return Comparison(metric, was, is_, float(np.nanstd(down)), len(y))
 
 
 def accept(found: Comparison, tolerance: float) -> Verdict:

@@ -1,117 +1,142 @@
 """A thinned network learns to answer as the unpruned one does, which needs no labels: the pool teaches it, too.
 
-Two things are imitated: the probabilities of the classes, which two classes and few items say little with, and where
-an item lies among others: its likeness to the embeddings of some of them, the anchors. Both are the targets of one
-cross-entropy. Invariant: teacher and student see the same view of an item.
-Sources: Hinton et al., Distilling the Knowledge in a Neural Network, 2015; Fang et al., SEED, ICLR 2021 (likeness to
-anchors); Beyer et al., Knowledge Distillation: A Good Teacher Is Patient and Consistent, CVPR 2022 (the same view).
+Measured (EfficientNet-Lite0 tuned on solar cells, half of all channels, 500 test items): average precision .861 after
+its layers were fitted again, .873 after its head was, .874 unpruned. Descent adds little to that, and can take away, so
+that items are set aside to say whether it helped. Imitating the embeddings' likeness to each other added nothing.
+Sources: Hinton et al., Distilling the Knowledge in a Neural Network, 2015; Beyer et al., Knowledge Distillation: A Good
+Teacher Is Patient and Consistent, CVPR 2022 (teacher and student see the same view of an item).
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
+from alearn.models.pruning.refitting import ridge
 from alearn.models.pruning.running import outputs
-from alearn.models.training.inputs import Inputs, Rows
+from alearn.models.training.fitting import Plan, Report, fit, logits_of
+from alearn.models.training.inputs import Inputs, Rows, Stored
 from alearn.models.training.tail import Tail
 
-ANCHORS = 64
-CLASS_SHARE = 0.5
-"""The share of the loss that is about the classes; the rest is about the anchors."""
-SPREAD = 2.0
-"""The standard deviation of an item's likenesses, as logits: a few anchors are likely, the others not impossible."""
+HEAD_RIDGE = 0.1
+CHECKED = 0.2
+"""The share of the items that say when to stop, and whether descent helped at all."""
 
 
 class Gallery:
-    """Every view of every item of several inputs, as items of their own: row `view * items + item`."""
+    """Items of several inputs, every view of each an item of its own: row `view * items + item`."""
 
     views = 1
 
-    def __init__(self, *inputs: Inputs) -> None:
-        self._inputs = inputs
-        self._ends = np.cumsum([len(one) for one in inputs])
-        self.items = int(self._ends[-1])
-        self._views = min(one.views for one in inputs)
+    def __init__(self, *parts: tuple[Inputs, Rows]) -> None:
+        self._inputs = [inputs for inputs, _ in parts]
+        self._part = np.concatenate([np.full(len(rows), at) for at, (_, rows) in enumerate(parts)])
+        self._row = np.concatenate([rows for _, rows in parts])
+        self._kinds = min(inputs.views for inputs in self._inputs)
+
+    @property
+    def items(self) -> int:
+        """The number of items; row i < items is the first view of item i."""
+        return len(self._row)
 
     def __len__(self) -> int:
-        return self.items * self._views
-
-    def rows_of(self, items: Rows) -> Rows:
-        """The rows of all views of these items."""
-        return np.concatenate([items + view * self.items for view in range(self._views)])
+        return self.items * self._kinds
 
     def take(self, rows: Rows, views: Rows | None = None) -> tuple[Tensor, ...]:
         """As `Inputs.take`; there is one view of each row."""
         items, seen = rows % self.items, rows // self.items
-        part = np.searchsorted(self._ends, items, side="right")
-        first = self._ends - [len(one) for one in self._inputs]
+        part = self._part[items]
         taken = [
-            self._inputs[one].take(items[part == one] - first[one], seen[part == one]) for one in np.unique(part)
+            self._inputs[at].take(self._row[items[part == at]], seen[part == at] if self._kinds > 1 else None)
+            for at in np.unique(part)
         ]
         back = np.argsort(np.argsort(part, kind="stable"), kind="stable")
         return tuple(torch.cat(of_parts)[back] for of_parts in zip(*taken, strict=True))
 
 
-class Imitation(nn.Module):
-    """The head while a network imitates: embeddings -> log probabilities (n, C + anchors), whose exponentials sum to 1.
-
-    The first C columns are those of the classes, scaled by CLASS_SHARE; the others those of the anchors.
-    """
-
-    def __init__(self, classes: nn.Linear, anchors: nn.Linear) -> None:
-        super().__init__()
-        self.classes, self.anchors = classes, anchors
-
-    def forward(self, embedding: Tensor) -> Tensor:
-        """(n, D) -> (n, C + anchors)."""
-        return torch.cat(
-            [
-                self.classes(embedding).log_softmax(1) + math.log(CLASS_SHARE),
-                self.anchors(embedding).log_softmax(1) + math.log(1 - CLASS_SHARE),
-            ],
-            dim=1,
-        )
-
-
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """What a teacher says of all rows of a gallery, of which `rows` may be learned from.
-
-    `logits` (N, C + anchors), float32, are calibrated; `anchors` is what gives the last of them.
-    """
+    """What a teacher says of a gallery: `logits` (n, C), float32, calibrated."""
 
     gallery: Gallery
-    rows: Rows
     logits: NDArray[np.float32]
-    anchors: nn.Linear
 
     @property
-    def targets(self) -> NDArray[np.float32]:
-        """The probabilities (N, C + anchors) that `Imitation` learns, rows sum to 1."""
-        parts = torch.from_numpy(self.logits).split([self.logits.shape[1] - ANCHORS, ANCHORS], dim=1)
-        shares = (CLASS_SHARE, 1 - CLASS_SHARE)
-        return torch.cat([share * part.softmax(1) for share, part in zip(shares, parts, strict=True)], dim=1).numpy()
+    def proba(self) -> NDArray[np.float32]:
+        """The probabilities (n, C)."""
+        return torch.from_numpy(self.logits).softmax(1).numpy()
+
+    def some(self, count: int, seed: int) -> Tensor:
+        """The pixels of some of the items."""
+        chosen = np.random.default_rng(seed).permutation(self.gallery.items)[:count]
+        return self.gallery.take(np.sort(chosen))[0]
 
 
-def lesson(teacher: Tail, gallery: Gallery, items: Rows, seed: int) -> Lesson:
-    """What a whole tail teaches with these items of a gallery.
+def lesson(teacher: Tail, parts: Sequence[tuple[Inputs, Rows]]) -> Lesson:
+    """What a whole tail says of these items; raises ModelError: it cannot be exported."""
+    gallery = Gallery(*parts)
+    return Lesson(gallery, outputs(teacher, gallery, np.arange(len(gallery))))
 
-    Raises:
-        ModelError: the tail cannot be exported.
+
+def imitate(
+    student: Tail, given: Lesson, first: int, *, plan: Plan, seed: int, checkpoint: Path, report: Report | None = None
+) -> None:
+    """Bring the stages of a whole tail from number `first` on nearer to what its teacher says, by descent, in place.
+
+    They learn from what the stages before them give, which is computed once. What comes of it is taken only where it is
+    nearer to the teacher on items that were set aside.
     """
-    rows = gallery.rows_of(items)
-    with torch.no_grad():
-        embeddings = outputs(_Embedding(teacher), gallery, np.arange(len(gallery)))
-        anchors = _likeness(embeddings[rows], np.random.default_rng(seed).choice(len(rows), ANCHORS))
-        given = torch.from_numpy(embeddings)
-        logits = torch.cat([teacher.head(given) / teacher.temperature, anchors(given)], dim=1)
-    return Lesson(gallery, rows, logits.numpy(), anchors)
+    behind, inputs = _behind(student, first), _stored(student, given.gallery, first)
+    order = np.random.default_rng(seed).permutation(len(inputs))
+    checked, taught = np.split(order, [max(1, int(CHECKED * len(order)))])
+    if not plan.most or not len(taught):
+        return
+    wanted = given.proba
+    start = _distance(logits_of(behind, inputs, checked), wanted[checked])
+    found = fit(
+        behind, inputs, wanted, rows=taught, validation=checked, plan=plan, seed=seed,
+        checkpoint=checkpoint, report=report,
+    )  # fmt: skip
+    if min(found.validation) < start:
+        student.suffix.stages = nn.ModuleList([*list(student.suffix.stages)[:first], *behind.suffix.stages])
+        student.suffix.neck, student.head = behind.suffix.neck, behind.head
+
+
+@torch.no_grad()
+def fit_head(student: Tail, given: Lesson) -> None:
+    """Give a whole tail, whose temperature is 1, the head that says nearest to what its teacher says, in place."""
+    embeddings = outputs(_Embedding(student), given.gallery, np.arange(len(given.gallery)))
+    weights, constant = ridge(
+        torch.from_numpy(embeddings).double(), torch.from_numpy(given.logits).double(), HEAD_RIDGE
+    )
+    student.head.weight.copy_(weights.T)
+    student.head.bias.copy_(constant)
+
+
+def _behind(student: Tail, first: int) -> Tail:
+    """A copy of what is behind the first stages."""
+    found = deepcopy(student)
+    if first:
+        found.entry, found.suffix.stages = None, nn.ModuleList(list(found.suffix.stages)[first:])
+    return found
+
+
+def _stored(student: Tail, gallery: Gallery, first: int) -> Inputs:
+    """What the first stages give of all rows."""
+    return Stored(outputs(_Before(student, first), gallery, np.arange(len(gallery)))) if first else gallery
+
+
+def _distance(logits: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+    """The mean cross-entropy, as `fit` computes it."""
+    return float(functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(wanted)))
 
 
 class _Embedding(nn.Module):
@@ -123,17 +148,14 @@ class _Embedding(nn.Module):
         return self.tail.embedding(pixels)
 
 
-def _likeness(embeddings: NDArray[np.float32], of: Rows) -> nn.Linear:
-    """A layer that gives the likeness of embeddings (n, D) to those of the rows `of`, as logits.
+class _Before(nn.Module):
+    """The first stages, float16 as activations are stored."""
 
-    It is the product of standardised embeddings, scaled to SPREAD.
-    """
-    mean, scale = embeddings.mean(0), np.maximum(embeddings.std(0), 1e-3)
-    weights = (embeddings[of] - mean) / scale**2
-    logits = (embeddings - mean) @ weights.T
-    weights *= SPREAD / max(float(logits.std(axis=1).mean()), 1e-6)
-    layer = nn.Linear(embeddings.shape[1], len(of))
-    with torch.no_grad():
-        layer.weight.copy_(torch.from_numpy(weights.astype(np.float32)))
-        layer.bias.copy_(torch.from_numpy(-(weights @ mean).astype(np.float32)))
-    return layer
+    def __init__(self, tail: Tail, first: int) -> None:
+        super().__init__()
+        self.entry, self.stages = tail.entry, nn.Sequential(*list(tail.suffix.stages)[:first])
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        assert self.entry is not None
+        found: Tensor = self.stages(self.entry(pixels))
+        return found.half()

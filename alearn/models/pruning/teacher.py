@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from alearn.models.head import Head, fit_head, item_weights
 from alearn.models.networks import Network
 from alearn.models.training.fitting import Report, fit
-from alearn.models.training.inputs import Rows
-from alearn.models.training.ladder import PLANS, Ground
+from alearn.models.training.inputs import Inputs, Rows
+from alearn.models.training.ladder import PLANS
 from alearn.models.training.starts import behind
 from alearn.models.training.tail import Tail
 from alearn.models.training.tuned import tail
@@ -28,28 +28,18 @@ def whole(model: Head | Tuned, network: Network) -> Tail:
     Raises:
         ModelError: the model is of another network.
     """
-    if isinstance(model, Head):
-        found = Tail(network.chain, None, *model.weights.shape, model.temperature)
-        found.wear(model)
-        return found
-    trained = tail(model, network)
-    return trained if model.start is None else joined(network, trained)
-
-
-def joined(network: Network, trained: Tail) -> Tail:
-    """A tail that begins behind a tap, with the network in front of it."""
-    found = Tail(network.chain, None, 1, 1, float(trained.temperature))
-    first = len(found.suffix.stages) - len(trained.suffix.stages)
-    for at, stage in enumerate(trained.suffix.stages):
-        found.suffix.stages[first + at] = stage
-    found.suffix.neck, found.head = trained.suffix.neck, trained.head
+    if isinstance(model, Tuned):
+        return _joined(network, tail(model, network), model.start)
+    dim, classes = model.weights.shape
+    found = Tail(network.chain, None, dim, classes, model.temperature)
+    found.wear(model)
     return found
 
 
 def without(
     model: Head | Tuned,
     network: Network,
-    ground: Ground,
+    labeled: Inputs,
     x: NDArray[np.float32],
     y: NDArray[np.intp],
     *,
@@ -58,22 +48,32 @@ def without(
     checkpoint: Path,
     report: Report | None = None,
 ) -> Tail:
-    """The whole tail that the model would be, had it been trained on these rows of the labels alone.
+    """The whole tail that a model would be, had it been trained on these rows of the labels alone.
 
-    `x` (n, D) are the embeddings that a linear head stands on, `y` (n,) class numbers.
+    `labeled` are the pictures of the labels `y` (n,), class numbers; `x` (n, D) their embeddings by the network.
     """
-    classes = len(model.bias) if isinstance(model, Head) else model.classes
-    head = fit_head(x[rows], y[rows], classes, seed=seed)
     if isinstance(model, Head):
-        return whole(head, network)
-    module = Tail(network.chain, model.start, *head.weights.shape, model.temperature)
-    module.wear(head)
-    stored = ground.stored(model.start) if ground.stored and model.start is not None else None
-    pictures = ground.prepared() if stored is None else None
-    inputs = stored or (pictures if model.start is None else behind(network, pictures, model.start))
-    temperature = float(module.temperature)
+        return whole(fit_head(x[rows], y[rows], len(model.bias), seed=seed), network)
+    head = fit_head(x[rows], y[rows], model.classes, seed=seed)
+    trained = Tail(network.chain, model.start, x.shape[1], model.classes)
+    trained.wear(head)
+    inputs = labeled if model.start is None else behind(network, labeled, model.start)
+    weights = item_weights(y, model.classes)
     fit(
-        module, inputs, y, rows=rows, weights=item_weights(y, classes), plan=PLANS[model.rung], seed=seed,
+        trained, inputs, y, rows=rows, weights=weights, plan=PLANS[model.rung], seed=seed,
         checkpoint=checkpoint, report=report,
-    )
-    return module if model.start is None else joined(network, module)
+    )  # fmt: skip
+    trained.temperature.fill_(model.temperature)
+    return _joined(network, trained, model.start)
+
+
+def _joined(network: Network, trained: Tail, start: str | None) -> Tail:
+    """A tail with the network before its start in front of it."""
+    if start is None:
+        return trained
+    found = Tail(network.chain, None, 1, 1, float(trained.temperature))
+    first = network.chain.place(start) + 1
+    for at, stage in enumerate(trained.suffix.stages):
+        found.suffix.stages[first + at] = stage
+    found.suffix.neck, found.head = trained.suffix.neck, trained.head
+    return found

@@ -6,7 +6,7 @@ Invariant: what is reached follows from the arguments alone, and a climb that wa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,14 +20,15 @@ from alearn.models.head import Head, fit_head, item_weights
 from alearn.models.networks import Network
 from alearn.models.training.fitting import Plan, fit
 from alearn.models.training.inputs import Inputs
-from alearn.models.training.starts import behind, default_start
+from alearn.models.training.starts import behind, default_start, starts
 from alearn.models.training.tail import arrays
 from alearn.models.training.validation import Attempt, Lesson, Progress, Unseen, cross_validated, lesson, told
 from alearn.models.training.verdict import Comparison, Verdict, compare, too_few
 from alearn.models.tuned import Rung, Tuned
 
 TRIED: Mapping[str, tuple[Rung, ...]] = {"linear": (), "blocks": ("blocks",), "whole": ("blocks", "whole")}
-"""The rungs above the linear head, from the cheapest to the dearest, by the top that is asked for."""
+"""The rungs above the linear head, from the cheapest to the dearest, by the top that is asked for; the blocks may be
+tried in several steps, `starts`."""
 
 PLANS: dict[Rung, Plan] = {"blocks": Plan(epochs=10, rate=5e-4), "whole": Plan(epochs=6, rate=5e-4, decay=0.8)}
 
@@ -39,6 +40,11 @@ class Climb:
     rung: str
     model: Head | Tuned
     verdicts: tuple[Verdict, ...]
+
+    @property
+    def reached(self) -> Verdict | None:
+        """The verdict on what was reached; None: the linear head."""
+        return next((one for one in reversed(self.verdicts) if one.climbed), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,12 +89,12 @@ def climb(
     against = partial(compare, metric, y, fold=given.fold, positive=positive, seed=seed)
     steps = _Steps(ground, ground.network(), given, against, checkpoint, report)
     reached, below, verdicts = Climb("linear", head, ()), given.linear(), []
-    for rung in tried:
-        step = steps.take(rung, below)
+    for rung, start in steps.all(tried):
+        step = steps.take(rung, start, below)
         verdicts.append(step.verdict)
         if step.model is not None:
             reached, below = Climb(rung, step.model, ()), step.proba
-        elif step.verdict.comparison is not None or step.verdict.failed:
+        elif step.tried:
             break
     return replace(reached, verdicts=tuple(verdicts))
 
@@ -100,6 +106,7 @@ class _Step:
     verdict: Verdict
     model: Tuned | None
     proba: Proba
+    tried: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,20 +120,26 @@ class _Steps:
     folder: Path
     report: Progress | None
 
-    def take(self, rung: Rung, below: Proba) -> _Step:
+    def all(self, rungs: Sequence[Rung]) -> Iterator[tuple[Rung, str | None]]:
+        """Each rung with the taps that it may begin behind."""
+        for rung in rungs:
+            taps = starts(self.network) if rung == "blocks" else ()
+            yield from ((rung, start) for start in taps or (None,))
+
+    def take(self, rung: Rung, start: str | None, below: Proba) -> _Step:
         """Try a rung; one that fails leaves what is below as it is."""
+        if rung == "blocks" and start is None:
+            why = f"Not tried: {self.ground.name} cannot be cut at a tap, so that it has no last blocks."
+            return _Step(Verdict(rung, False, why), None, below, tried=False)
         started = time.perf_counter()
         try:
-            attempt = attempt_at(rung, self.ground, self.network)
-            if attempt is None:
-                why = f"Not tried: {self.ground.name} cannot be cut at a tap, so that it has no last blocks."
-                return _Step(Verdict(rung, False, why), None, below)
+            attempt = attempt_at(rung, start, self.ground, self.network)
             given = attempt.standing_on(self.given)
             unseen = cross_validated(attempt, given, self.folder, self.report)
             found = self.against(below, unseen.proba)
             model = self._trained(attempt, given, unseen) if found.pays else None
         except ModelError as error:
-            return _Step(Verdict(rung, False, f"Failed: {error}", failed=True), None, below)
+            return _Step(Verdict(rung, False, f"Failed: {error}", start=start), None, below)
         seconds = time.perf_counter() - started
         verdict = Verdict(rung, found.pays, found.reason, found, attempt.start, unseen.epochs, seconds)
         return _Step(verdict, model, unseen.proba)
@@ -143,13 +156,10 @@ class _Steps:
         )
 
 
-def attempt_at(rung: Rung, ground: Ground, network: Network) -> Attempt | None:
-    """What is trained on a rung; None: the network cannot be cut, so that it has no last blocks."""
-    if rung == "whole":
-        return Attempt(rung, network, None, ground.prepared(), PLANS[rung])
-    start = default_start(network)
+def attempt_at(rung: Rung, start: str | None, ground: Ground, network: Network) -> Attempt:
+    """What is trained on a rung, behind `start`; None: from the input."""
     if start is None:
-        return None
+        return Attempt(rung, network, None, ground.prepared(), PLANS[rung])
     inputs = ground.stored(start) if ground.stored else behind(network, ground.prepared(), start)
     return Attempt(rung, network, start, inputs, PLANS[rung])
 
@@ -161,6 +171,7 @@ def stay(
     ground: Ground,
     *,
     rung: Rung,
+    start: str | None = None,
     epochs: int,
     temperature: float,
     seed: int,
@@ -169,12 +180,15 @@ def stay(
 ) -> Tuned:
     """Train on a rung that an earlier climb reached, on more labels, with the epochs and the temperature found then.
 
+    `start` is the tap that its verdict names; none: the whole network, or the cheapest last blocks.
+
     Raises:
         ModelError: the network cannot be cut any more, or the loss is no number.
     """
-    attempt = attempt_at(rung, ground, ground.network())
-    if attempt is None:
+    network = ground.network()
+    if rung == "blocks" and start is None and (start := default_start(network)) is None:
         raise ModelError(f"{ground.name} must have a tap for its last blocks. It has none now. Train a new version.")
+    attempt = attempt_at(rung, start, ground, network)
     given = attempt.standing_on(lesson(x, y, classes, folds=3, seed=seed))
     return _of_all(attempt, given, ground, epochs=epochs, temperature=temperature, folder=checkpoint, report=report)
 
@@ -200,7 +214,7 @@ def _of_all(
         weights=item_weights(given.y, given.classes),
         plan=plan,
         seed=given.seed,
-        checkpoint=folder / f"{attempt.rung}.safetensors",
-        report=told(report, f"Training {attempt.rung}, all labels", plan),
+        checkpoint=folder / f"{attempt.name}.safetensors",
+        report=told(report, f"Training {attempt.name}, all labels", plan),
     )
     return Tuned(attempt.rung, ground.name, ground.size, attempt.start, temperature, tensors=arrays(module))

@@ -13,30 +13,37 @@ from alearn.models.networks import Network
 from alearn.models.training.inputs import Hidden, Inputs, Stored
 from alearn.models.training.tail import Front
 
-SHARE = 0.2
-"""How much of an image network's arithmetic its last blocks may be: an epoch of them is then a tenth of the network's.
+SHARES = (0.2, 0.4)
+"""How much of an image network's arithmetic its last blocks may be, the cheaper ones first.
 
-Early layers take more time than their arithmetic says, because they are large and thin.
+Early layers take more time than their arithmetic says, because they are large and thin: an epoch of the first is about
+a tenth of an epoch of the network, of the second about a quarter (benchmarks/ladder.py).
 """
 
 LAYERS = 2
 """How many encoder layers of a text network are its last blocks."""
 
 
-def default_start(network: Network) -> str | None:
-    """The tap behind which the last blocks begin; None: the network cannot be cut.
+def starts(network: Network) -> tuple[str, ...]:
+    """The taps behind which last blocks may begin, from the last to the first; none: the network cannot be cut.
 
-    For images the first tap with at most SHARE of the arithmetic behind it, for texts that before the last LAYERS.
+    For images the first tap with at most each of SHARES of the arithmetic behind it, for texts that before the last
+    LAYERS.
     """
     taps = network.chain.taps
     if len(taps) < 2:
-        return None
+        return ()
     if network.data == "text":
-        return taps[max(len(taps) - 1 - LAYERS, 0)]
+        return (taps[max(len(taps) - 1 - LAYERS, 0)],)
     costs = np.array(list(_costs(network)))
-    behind = costs.sum() - costs.cumsum()
-    within = np.flatnonzero(behind[:-1] <= SHARE * costs.sum())
-    return taps[within[0]] if len(within) else taps[-2]
+    behind_tap = (costs.sum() - costs.cumsum())[:-1] / costs.sum()
+    first = [int(np.argmax(behind_tap <= share)) for share in SHARES if behind_tap[-1] <= share]
+    return tuple(taps[at] for at in dict.fromkeys(first)) or taps[-2:-1]
+
+
+def default_start(network: Network) -> str | None:
+    """The tap behind which the cheapest last blocks begin; None: the network cannot be cut."""
+    return next(iter(starts(network)), None)
 
 
 def _costs(network: Network) -> Iterator[int]:

@@ -76,6 +76,11 @@ class Attempt:
     inputs: Inputs
     plan: Plan
 
+    @property
+    def name(self) -> str:
+        """For a person, and for files: the same for what is trained in the same place."""
+        return self.rung if self.start is None else f"{self.rung} behind {self.start}"
+
     def standing_on(self, given: Lesson) -> Lesson:
         """The lesson with the embeddings that the tail's head stands on: the same ones where they are the same."""
         fresh = Tail(self.network.chain, self.start, 1, 1)
@@ -130,8 +135,8 @@ def cross_validated(attempt: Attempt, given: Lesson, folder: Path, report: Progr
                 weights=weights,
                 plan=attempt.plan,
                 seed=given.seed,
-                checkpoint=folder / f"{attempt.rung}-{number}.safetensors",
-                report=told(report, f"Training {attempt.rung}, fold {number + 1} of {given.folds}", attempt.plan),
+                checkpoint=folder / f"{attempt.name}, fold {number}.safetensors",
+                report=told(report, f"Training {attempt.name}, fold {number + 1} of {given.folds}", attempt.plan),
             ).logits
         )
     return chosen(runs, given)

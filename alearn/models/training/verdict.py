@@ -46,7 +46,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found out about a rung; `reason` is for a person; no `comparison`: it was not tried, or it `failed`.
+    """What was found out about a rung; `reason` is for a person; no `comparison`: it was not tried, or failed.
 
     `start` is the tap that is trained behind, `epochs` the number that cross-validation chose, `seconds` the time spent
     on the rung by the process that finished it.
@@ -59,7 +59,6 @@ class Verdict:
     start: str | None = None
     epochs: int = 0
     seconds: float = 0.0
-    failed: bool = False
 
 
 def compare(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from alearn.models.graphs import image_inputs
 from alearn.models.networks import Network
 from alearn.models.networks.chain import images
 from alearn.models.training import ladder
+from alearn.models.training.fitting import Plan
 from alearn.models.training.inputs import Pictures
 
 SIDE = 12
@@ -30,10 +30,10 @@ def network() -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         stages = [
-            (name, nn.Sequential(nn.Conv2d(inputs, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.05)))
-            for name, inputs in (("one", 3), ("two", 8))
+            (name, nn.Sequential(nn.Conv2d(inputs, wide, 3, 2), nn.BatchNorm2d(wide), nn.ReLU(), nn.Dropout(0.05)))
+            for name, inputs, wide in (("one", 3, 8), ("two", 8, 12))
         ]
-        stages.append(("three", nn.Sequential(nn.Conv2d(8, 16, 1), nn.ReLU())))
+        stages.append(("three", nn.Sequential(nn.Conv2d(12, 16, 1), nn.ReLU())))
     return Network(images(stages, (0.5,) * 3, (0.5,) * 3), "image", image_inputs(SIDE))
 
 
@@ -42,7 +42,7 @@ def pictures(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     bright, across = rng.integers(0, 2, n), rng.integers(0, 2, n)
     lines = 40 * np.sin(np.arange(SIDE) * 2.1)
-    found = 90 + 70 * bright[:, None, None, None] + rng.normal(0, 12, (n, SIDE, SIDE, 3))
+    found = 90 + 70 * bright[:, None, None, None] + rng.normal(0, 18, (n, SIDE, SIDE, 3))
     found += np.where(across[:, None, None, None], lines[None, :, None, None], lines[None, None, :, None])
     return found.clip(0, 255).astype(np.uint8), (bright == across).astype(np.intp)
 
@@ -52,7 +52,7 @@ def embedded(pixels: np.ndarray) -> np.ndarray:
         return network().chain(torch.from_numpy(pixels)).numpy()
 
 
-def climb(folder: Path, top: str = "blocks", report=None, n: int = 150, **changes) -> ladder.Climb:
+def climb(folder: Path, top: str = "blocks", report=None, n: int = 200, **changes) -> ladder.Climb:
     pixels, y = pictures(n)
     x = embedded(pixels)
     ground = ladder.Ground("small", SIDE, network, lambda: Pictures(pixels, views=2))
@@ -62,8 +62,8 @@ def climb(folder: Path, top: str = "blocks", report=None, n: int = 150, **change
 
 def quick() -> None:
     """Plans for so small a network."""
-    for rung, plan in ladder.PLANS.items():
-        ladder.PLANS[rung] = replace(plan, epochs=8, rate=1e-2)
+    for rung in ladder.PLANS:
+        ladder.PLANS[rung] = Plan(epochs=10, rate=1e-2)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,132 @@
+"""Thinning the newest version: judged on labels set aside, learned from the pool, and made current where it passes.
+
+Invariant: the version that was there stays, and is the parent of the thinner one; a kill loses at most a step's work.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from alearn.core.keys import fingerprint, unit_interval
+from alearn.errors import ModelError
+from alearn.loop.controller import holding
+from alearn.loop.learning import Lesson, readable
+from alearn.loop.recipe import cut_of
+from alearn.loop.undertaking import Undertaking
+from alearn.loop.versions import find, place
+from alearn.models import Head
+from alearn.models.tuned import Tuned
+from alearn.models.zoo import load_network
+from alearn.store.tables import VersionRow
+
+if TYPE_CHECKING:
+    from alearn.models.pruning import Budget, Pruned
+    from alearn.models.training.inputs import Pictures
+
+Say = Callable[[str], None]
+
+POOL = 2_000
+"""Unlabeled items that a thinner network learns from, at most; drawn by their keys."""
+
+
+def prune_newest(loop: Undertaking, budget: Budget, *, tolerance: float, say: Say) -> Pruned:
+    """Thin the newest version to a budget; where the gate accepts it, it becomes a version of its own, and current.
+
+    Raises:
+        ModelError: there is no version, it is of texts, it is thinned already, or the budget is out of its reach.
+        LeaseLost: a controller is at work on this loop.
+    """
+    with holding(loop):
+        version = find(loop, "")
+        if json.loads(version.facts).get("pruned"):
+            raise ModelError(
+                f"What is pruned must not be so already. Version {version.key[:8]} is. `alearn restore` another first."
+            )
+        folder = loop.config.home_ / "pruning" / fingerprint([version.key, asdict(budget), tolerance])[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        found = _pruned(loop, version, budget, tolerance=tolerance, say=say, folder=folder)
+        if found.tuned is not None:
+            _keep(loop, version, found, {"budget": asdict(budget), "tolerance": tolerance})
+        shutil.rmtree(folder.parent, ignore_errors=True)
+    return found
+
+
+def _pruned(
+    loop: Undertaking,
+    version: VersionRow,
+    budget: Budget,
+    *,
+    tolerance: float,
+    say: Callable[[str], None],
+    folder: Path,
+) -> Pruned:
+    from alearn.models.pruning import prune
+
+    cut, target = cut_of(version.recipe), loop.config.stop_at
+    trunk = loop.features.trunk_at(cut)
+    size = trunk.about.inputs.get("size")
+    network = load_network(cut.network, trunk.data, size).upto(cut.tap)
+    content = loop.store.blobs.get(version.weights)
+    lesson = readable(loop, loop.store.annotations.training(holdout=False))
+    found = prune(
+        Head.from_bytes(content) if version.rung == "linear" else Tuned.from_bytes(content),
+        network,
+        _pictures(loop, lesson.keys),
+        np.asarray(loop.features.rows(lesson.keys, cut), dtype=np.float32),
+        lesson.y,
+        name=cut.network,
+        size=size,
+        unlabeled=_pictures(loop, pool) if (pool := _pool(loop, lesson)) else None,
+        metric=target.metric if target else "accuracy",
+        positive=target.positive if target else None,
+        tolerance=tolerance,
+        budget=budget,
+        seed=loop.config.seed,
+        folder=folder,
+        say=say,
+    )
+    return found if found.tuned is None else replace(found, tuned=replace(found.tuned, tap=cut.tap))
+
+
+def _pool(loop: Undertaking, lesson: Lesson) -> list[str]:
+    """Some items that nobody labeled and that can be read; none of the hold-out."""
+    labeled = set(lesson.keys)
+    left = [one.key for one in loop.store.items.candidates() if not one.holdout and one.key not in labeled]
+    some = sorted(left, key=lambda key: unit_interval(key, loop.config.seed))[:POOL]
+    lost = loop.features.ensure(some)
+    return [key for key in some if key not in lost]
+
+
+def _pictures(loop: Undertaking, keys: list[str]) -> Pictures:
+    from alearn.models.training.inputs import Pictures
+
+    return Pictures(np.stack(loop.features.prepared(loop.features.trunk, keys)))
+
+
+def _keep(loop: Undertaking, parent: VersionRow, found: Pruned, asked: dict[str, Any]) -> None:
+    """The thinner network as a version, and the round that makes it current."""
+    assert found.tuned is not None
+    recipe = json.dumps({**json.loads(parent.recipe), "pruned": asked}, sort_keys=True)
+    facts = {"pruned": {**asked, "before": asdict(found.before), "after": asdict(found.after)}}
+    key = fingerprint([json.loads(recipe), parent.training_set, parent.key])
+    row = {
+        "key": key,
+        "weights": loop.store.blobs.put(found.tuned.to_bytes()),
+        "trunk": parent.trunk,
+        "recipe": recipe,
+        "training_set": parent.training_set,
+        "labels": parent.labels,
+        "created_at": loop.clock.now(),
+        "rung": "whole",
+        "parent": parent.key,
+        "facts": json.dumps({**facts, "verdicts": [f"pruning: {found.verdict.reason}"]}),
+    }
+    loop.store.rounds.kept(row)
+    place(loop, find(loop, key))

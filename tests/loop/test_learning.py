@@ -1,0 +1,82 @@
+"""A loop that climbs the ladder: what it trains, how it predicts with it, and what leaves it."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alearn.config import Config
+from alearn.loop import learning
+from alearn.loop.controller import run
+from alearn.loop.export import export_model_of
+from alearn.loop.plan import Step, climb_due
+from alearn.loop.scoring import scorer
+from alearn.loop.undertaking import Undertaking, opened
+from alearn.loop.versions import current
+from alearn.models import predict
+from alearn.models.training import ladder
+from alearn.models.training.fitting import Plan
+from alearn.models.zoo import ZOO, Pretrained
+
+TASK = Path(__file__).parents[1] / "models/training/task.py"
+
+
+@pytest.fixture(scope="module")
+def task() -> Any:
+    """A small network, and pictures whose class a linear head on it cannot tell but its last block can learn."""
+    return SimpleNamespace(**runpy.run_path(str(TASK)))
+
+
+@pytest.fixture
+def climbing(task: Any, config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """A loop of 240 such pictures, whose first climb is due at 60 labels."""
+    pixels, y = task.pictures(240)
+    for at, (image, truth) in enumerate(zip(pixels, y, strict=True)):
+        folder = tmp_path / "pictures" / ("odd" if truth else "even")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{at}.png")
+    entry = Pretrained("small", "image", "none", "here", task.SIDE, 0, lambda: "small", lambda _: task.network())
+    monkeypatch.setitem(ZOO, "small", entry)
+    monkeypatch.setattr(learning, "climb_due", lambda labels, tried: climb_due(labels + 140, tried and tried + 140))
+    monkeypatch.setattr(ladder, "PLANS", {rung: Plan(epochs=8, rate=1e-2) for rung in ladder.PLANS})
+    return config(
+        items={"path": str(tmp_path / "pictures"), "truth": "folder"},
+        model={"name": "small", "ladder": "blocks"},
+        query={"batch": 60, "strategy": "random", "cold_start": "random"},
+        holdout={"size": 40},
+        budget={"labels": 220},
+    )
+
+
+def test_a_rung_that_pays_is_climbed_kept_and_exported(climbing: Config, tmp_path: Path) -> None:
+    """The version predicts for the whole pool, and its folder says the same without the loop."""
+    with opened(climbing) as loop:
+        assert run(loop).step is Step.DONE
+        rungs = [version.rung for version in loop.store.rounds.versions()]
+        assert rungs[-1] == "blocks", [version.facts for version in loop.store.rounds.versions()]
+        assert rungs.count("blocks") >= 2, "it stays on the rung while there are few more labels"
+        assert not (climbing.home_ / "training").exists(), "what a climb kept is gone when it is done"
+        _agrees(loop, export_model_of(loop, tmp_path / "model"))
+
+
+def _agrees(loop: Undertaking, folder: Path) -> None:
+    version = current(loop, loop.store.rounds.last())
+    assert version is not None
+    assert json.loads((folder / "alearn.json").read_text())["trained"]["rung"] == version.rung
+    keys = [one.key for one in loop.store.items.candidates()][:40]
+    model = scorer(loop, version)
+    assert model.ensure(keys) == frozenset()
+    wanted = model.proba(keys)
+    contents = loop.store.items.contents(keys)
+    found = [list((one.proba or {}).values()) for one in predict(folder, [str(contents[key].uri) for key in keys])]
+    assert np.array(found) == pytest.approx(wanted, abs=1e-3)  # activations are kept as float16
+    right = (wanted.argmax(axis=1) == loop.schema.indices([loop.store.items.truths(keys)[key] for key in keys])).mean()
+    assert right > 0.8
