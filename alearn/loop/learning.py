@@ -139,10 +139,9 @@ def _climbed(loop: Undertaking, head: Head, x: NDArray[np.float32], lesson: Less
     verdicts = [f"{one.rung}: {one.reason}" for one in found.verdicts]
     for text in verdicts:
         loop.report.say(f"Ladder, {text}")
-    reached = next((one for one in found.verdicts if one.rung == found.rung), None)
     ladder = {"tried_on": len(lesson.y), "rung": found.rung}
-    if isinstance(found.model, Tuned) and reached is not None:
-        ladder |= {"start": reached.start, "epochs": reached.epochs, "temperature": found.model.temperature}
+    if isinstance(found.model, Tuned) and found.reached is not None:
+        ladder |= {"start": found.model.start, "epochs": found.reached.epochs, "temperature": found.model.temperature}
     made = _ending(loop, found.model) if isinstance(found.model, Tuned) else found.model
     return Learned(made.to_bytes(), found.rung, {"ladder": ladder, "verdicts": verdicts})
 
@@ -162,6 +161,7 @@ def _stayed(loop: Undertaking, x: NDArray[np.float32], lesson: Lesson, before: B
         len(loop.schema.classes),
         ground_of(loop, lesson),
         rung=before["rung"],
+        start=before["start"],
         epochs=before["epochs"],
         temperature=before["temperature"],
         seed=loop.config.seed,
@@ -172,13 +172,18 @@ def _stayed(loop: Undertaking, x: NDArray[np.float32], lesson: Lesson, before: B
 
 
 def ground_of(loop: Undertaking, lesson: Lesson) -> Ground:
-    """The network and the items, each made when it is asked for."""
+    """The network that the loop stands on, and its items, each made when they are asked for.
+
+    Raises:
+        ModelError: it is no network that can be trained.
+    """
     from alearn.models.training.inputs import Pictures, Stored, Texts
     from alearn.models.training.ladder import Ground
 
     features, cut, data = loop.features, loop.features.cut, loop.config.task.data
     trunk = features.trunk
     size = trunk.about.inputs.get("size")
+    network = load_network(cut.network, data, size).upto(cut.tap)
 
     def prepared() -> Inputs:
         ready = features.prepared(trunk, lesson.keys)
@@ -195,7 +200,7 @@ def ground_of(loop: Undertaking, lesson: Lesson) -> Ground:
     return Ground(
         name=cut.network,
         size=size,
-        network=lambda: load_network(cut.network, data, size).upto(cut.tap),
+        network=lambda: network,
         prepared=prepared,
         stored=stored if data == "image" else None,
     )

@@ -11,17 +11,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 from alearn.config import Config
+from alearn.config.sections import ModelSpec
+from alearn.errors import ModelError
 from alearn.loop import learning
 from alearn.loop.controller import run
 from alearn.loop.export import export_model_of
 from alearn.loop.plan import Step, climb_due
+from alearn.loop.pruning import prune_newest
 from alearn.loop.scoring import scorer
 from alearn.loop.undertaking import Undertaking, opened
 from alearn.loop.versions import current
 from alearn.models import predict
+from alearn.models.graphs import image_inputs
+from alearn.models.networks import Network
+from alearn.models.networks.chain import images
+from alearn.models.pruning import Budget
 from alearn.models.training import ladder
 from alearn.models.training.fitting import Plan
 from alearn.models.zoo import ZOO, Pretrained
@@ -80,3 +89,41 @@ def _agrees(loop: Undertaking, folder: Path) -> None:
     assert np.array(found) == pytest.approx(wanted, abs=1e-3)  # activations are kept as float16
     right = (wanted.argmax(axis=1) == loop.schema.indices([loop.store.items.truths(keys)[key] for key in keys])).mean()
     assert right > 0.8
+
+
+def _wide(side: int) -> Network:
+    """Three stages of random weights, wide enough to be thinned by eights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        widths = (("one", 3, 32), ("two", 32, 32), ("three", 32, 64))
+        stages = [
+            (name, nn.Sequential(nn.Conv2d(inputs, outputs, 3, 1 if at else 2), nn.BatchNorm2d(outputs), nn.ReLU()))
+            for at, (name, inputs, outputs) in enumerate(widths)
+        ]
+    return Network(images(stages, (0.5,) * 3, (0.5,) * 3), "image", image_inputs(side))
+
+
+def test_the_newest_version_is_thinned_and_becomes_current(
+    task: Any, climbing: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a version of its own, whose parent is what it was; it is smaller, and is not thinned twice."""
+    wide = Pretrained("small", "image", "none", "here", task.SIDE, 0, lambda: "wide", lambda _: _wide(task.SIDE))
+    monkeypatch.setitem(ZOO, "small", wide)
+    config = climbing.model_copy(update={"model": ModelSpec(name="small", ladder="linear")})
+    with opened(config) as loop:
+        assert run(loop).step is Step.DONE
+        before = loop.store.rounds.versions()[-1]
+        found = prune_newest(loop, Budget(macs=0.5), tolerance=1.0, say=print)
+        assert found.after.macs <= 0.5 * found.before.macs
+        assert run(loop).step is Step.DONE
+        row, metrics = loop.store.rounds.history()[-1]
+        version = current(loop, row)
+        assert version is not None
+        assert (version.parent, row.placed, metrics["accuracy"].n > 0) == (before.key, True, True)
+        sizes = [
+            (export_model_of(loop, tmp_path / key[:6], key) / "model.onnx").stat().st_size
+            for key in (version.key, before.key)
+        ]
+        assert sizes[0] < sizes[1]
+        with pytest.raises(ModelError, match="must not be so already"):
+            prune_newest(loop, Budget(macs=0.5), tolerance=1.0, say=print)

@@ -60,7 +60,6 @@ def test_a_network_and_a_tap_are_chosen(choose: Callable[..., Selection]) -> Non
     assert found.labels == 60
     assert found.left_out == {}
     first = found.first
-    assert first.row.tied
     assert first.row.score.low < first.row.score.value < first.row.score.high
     assert first.cost is not None
     assert first.cost.items_per_second > 0

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from alearn.models.engines import items_per_second, open_graph
 from alearn.models.networks.exporting import write
 
-ROUNDS = 3
+ROUNDS = 2
 """How often each network's speed is measured; the fastest counts, for other work only ever slows one down."""
 
 

@@ -12,6 +12,8 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from torch import Tensor
+
 from alearn.core.keys import fingerprint
 from alearn.models.networks import weights_digest
 from alearn.models.networks.widths import reshaped, widths_of
@@ -25,7 +27,9 @@ from alearn.models.training.tail import Tail
 RANKED = 64
 """Items on which the contribution of channels is measured."""
 REFITTED = 512
-"""Items on which layers are fitted again."""
+"""Items on which layers are fitted again, at most."""
+PIXELS = REFITTED * 160 * 160
+"""Pixels of those items together: larger ones show more places each, and their activations must fit into memory."""
 
 Say = Callable[[str], None]
 
@@ -75,7 +79,7 @@ class Course:
         return self.student
 
     def _thinned(self, ratio: float) -> None:
-        pixels = self.lesson.some(REFITTED, self.seed)
+        pixels = self._some()
         student, widths = self.student, outputs_of(self.teacher)
         self.say(f"{self.name}: {ratio:.0%} of the channels cut, the layers fitted again")
         self.left = thin(student, [pixels[:RANKED]], ratio, keep=[student.head], left=self.left, widths=widths)
@@ -91,10 +95,15 @@ class Course:
             report=lambda epoch, loss, _: self.say(f"{self.name}: imitation, epoch {epoch}, loss {loss:.3f}"),
         )
 
+    def _some(self) -> Tensor:
+        """The items that layers are fitted on."""
+        side = self.lesson.some(1, self.seed).shape[1]
+        return self.lesson.some(min(REFITTED, max(1, PIXELS // side**2)), self.seed)
+
     def _key(self) -> str:
         """Of all that the student depends on after the last of `ratios`."""
         digest = hashlib.sha256(self.lesson.logits.tobytes())
-        digest.update(self.lesson.some(REFITTED, self.seed).numpy().tobytes())
+        digest.update(self._some().numpy().tobytes())
         taught = [weights_digest(self.teacher), digest.hexdigest()]
         return fingerprint([*taught, self.first, asdict(self.plan), self.seed, self.ratios])
 

@@ -64,10 +64,10 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Pruned:
-    """What came of it: `tuned` with its `widths`, or None where no step was accepted; the model stays then.
+    """What came of it: `tuned` after the last step that was accepted; None where none was, and the model stays.
 
-    `before` and `after` are the costs of the unpruned model and of the last network tried or accepted; `steps` say what
-    the metric was on labels set aside. `verdict` is the last word, for a person.
+    `verdict` is the last word, for a person: accepted where the budget was reached. `after` is the cost of `tuned`,
+    without one that of what was refused. `steps` say what the metric was on labels set aside.
     """
 
     tuned: Tuned | None
@@ -78,7 +78,7 @@ class Pruned:
 
     def table(self) -> list[tuple[str, str, str]]:
         """(what, before, after), for a person."""
-        found = self.steps[-1].found
+        found = ([one for one in self.steps if one.verdict.accepted] or self.steps)[-1].found
         return [
             ("parameters", f"{self.before.parameters:,}", f"{self.after.parameters:,}"),
             ("MACs", f"{self.before.macs / 1e6:.0f} M", f"{self.after.macs / 1e6:.0f} M"),
@@ -114,8 +114,8 @@ def prune(
     is kept in `folder`, which its owner removes when the result is safe.
 
     Raises:
-        ModelError: texts; torch-pruning is missing; the network has layers that cannot be thinned, cannot be exported,
-            or cannot meet the budget; or there are too few labels to set some aside.
+        ModelError: texts; a model that is pruned already; torch-pruning is missing; the network has layers that cannot
+            be thinned, cannot be exported, or cannot meet the budget; or there are too few labels to set some aside.
     """
     run = _Run(model, network, labeled, unlabeled, x, y, recipe or Recipe(), seed, folder, say or (lambda _: None))
     run.refuse_what_cannot_be_done()
@@ -129,18 +129,18 @@ def prune(
     before, after = costs([teacher, students[-1]], example)
     tensors, widths = arrays(students[-1]), widths_of(students[-1])
     tuned = Tuned("whole", name, size, None, 1.0, widths, tensors) if final else None
-    return Pruned(tuned, before, after, steps, _verdict(steps, ratio))
+    return Pruned(tuned, before, after, steps, _verdict(steps))
 
 
-def _verdict(steps: Sequence[Step], ratio: float) -> Verdict:
-    """The last word on all steps."""
+def _verdict(steps: Sequence[Step]) -> Verdict:
+    """The last word on all steps: accepted where none was refused."""
+    last = steps[-1]
     passed = [one for one in steps if one.verdict.accepted]
-    if not passed:
-        return Verdict(False, f"Not pruned: {steps[-1].verdict.reason}")
-    last = passed[-1]
-    said = f"{last.ratio:.0%} of the channels were cut: {last.verdict.reason}"
-    refused = "" if last is steps[-1] else f" {steps[-1].ratio:.0%} were refused: {steps[-1].verdict.reason}"
-    return Verdict(last.ratio >= ratio, said + refused)
+    said = [f"{one.ratio:.0%} of the channels were cut: {one.verdict.reason}" for one in passed[-1:]]
+    if not last.verdict.accepted:
+        said = said or ["Not pruned:"]
+        said.append(f"{last.ratio:.0%} of the channels were refused: {last.verdict.reason}")
+    return Verdict(last.verdict.accepted, " ".join(said))
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +164,8 @@ class _Run:
                 "Channels can be taken out of networks for images. This one is for texts. "
                 "Choose an earlier tap instead: `alearn select` shows how good each is."
             )
+        if isinstance(self.model, Tuned) and self.model.widths:
+            raise ModelError("What is pruned must not be so already. This model is. Prune the one that it was made of.")
         counts = np.sort(np.bincount(self.y))[::-1]
         if len(counts) < 2 or counts[1] < 2 * self.recipe.parts:
             raise ModelError(

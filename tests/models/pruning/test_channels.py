@@ -50,7 +50,7 @@ def test_half_of_the_channels_are_cut_in_steps_as_at_once(stripes: Stripes) -> N
 
 
 def test_fitting_the_layers_again_brings_back_what_the_cut_took(stripes: Stripes) -> None:
-    """At most a third of the error of the cut remains, on pictures that were not fitted on, though the weights are random."""
+    """At most a third of the cut's error remains on pictures that were not fitted on, though the weights are random."""
     teacher, pixels = whole(stripes.head, stripes.network), torch.from_numpy(stripes.pixels)
     student = deepcopy(teacher)
     left = thin(student, [pixels[:32]], 0.5, keep=[student.head])
