@@ -13,7 +13,7 @@ from alearn.config import load
 from alearn.core.metrics import METRICS
 from alearn.loop.choosing import rank
 from alearn.loop.undertaking import opened
-from alearn.models.selecting import Option, Selection
+from alearn.models.selecting import MEASURED, Option, Selection
 
 SHOWN = 20
 """Rows in a terminal; --json has them all."""
@@ -31,7 +31,7 @@ def select_network(path_of_config: Path, names: Sequence[str], *, as_json: bool)
     metric = config.target.metric if config.target else "accuracy"
     again = "The same command goes on from here."
     with going_on(again), Terminal() as terminal, opened(config, terminal, create=False) as loop:
-        found = rank(loop, tuple(names))
+        found = rank(loop, tuple(names), measured=MEASURED)
     if as_json:
         emit(as_values(found, metric))
         return

@@ -37,10 +37,11 @@ def _title(cut: Cut) -> str:
     return cut.network if cut.tap is None else f"{cut.network} behind {cut.tap}"
 
 
-def rank(loop: Undertaking, names: tuple[str, ...] = ()) -> Selection:
+def rank(loop: Undertaking, names: tuple[str, ...] = (), *, measured: int = 0) -> Selection:
     """Every candidate network, cut behind its taps, on the loop's training labels.
 
-    `names`: the candidates; none: the config's, or else all whose weights are on this machine.
+    `names`: the candidates; none: the config's, or else all whose weights are on this machine. The speed of the first
+    `measured` is measured, which takes some seconds for each.
 
     Raises:
         ModelError: there is no label yet, or no candidate can be used.
@@ -66,4 +67,5 @@ def rank(loop: Undertaking, names: tuple[str, ...] = ()) -> Selection:
         report=loop.report.progress,
         groups=[groups[key] for key in training.keys],
         max_pixels=config.items.max_pixels,
+        measured=measured,
     )

@@ -3,21 +3,22 @@
 A candidate's score is the loop's metric on labels that its head did not see. Whether another is worse is decided by
 their paired difference, item by item, because both find the same items hard; what cannot be told apart is tied. Among
 the tied the first choice has the best standing: the log loss, which wavers less from draw to draw than a metric of
-ranks or hits does, and what holds of most tasks: more parameters that learned from data are better, and the best stage
-to cut behind lies at about 85 % of the depth.
+ranks or hits does, the neighbours' votes, and what holds of most tasks: more parameters that learned from data are
+better, and the best stage to cut behind lies at about 85 % of the depth.
 
-With fewer than FEW labels no evidence is strong enough: what is known beforehand counts more, the H-score and the
-neighbours' votes count too, and weights that were never trained cannot win. From FEW labels on those can lose by
-evidence only; their size speaks for nothing, because nothing was learned in it.
+With fewer than FEW labels no evidence is strong enough: what is known beforehand counts more, the H-score counts too,
+and weights that were never trained cannot win. From FEW labels on those can lose by evidence only; their size speaks
+for nothing, because nothing was learned in it.
 
-Measured (`benchmarks/selection.py`): average precision lost on solar cells by the first choice, mean of ten draws of
-labels, six networks of up to seven taps:
+Measured (`benchmarks/selection.py`): average precision lost on solar cells by the first choice against the best of 35
+candidates, mean of ten draws of labels:
 
-    labels   best score   kNN among the tied   H-score and size   this rule
-        30         .115                 .095               .090        .064
-        50         .081                 .097               .076        .034
-       100         .035                 .045               .049        .007
-       300         .009                 .020               .028        .007
+    labels   this rule   best score   kNN among the tied   H-score and size   any pretrained one
+        30        .040         .106                 .104               .093                 .076
+        50        .026         .071                 .086               .083                 .059
+       100        .014         .033                 .034               .049                 .037
+       300        .009         .021                 .013               .026                 .033
+      1000        .004         .011                 .009               .008                 .031
 """
 
 from __future__ import annotations
