@@ -17,6 +17,11 @@ from alearn.loop.undertaking import opened
 if TYPE_CHECKING:
     from alearn.models.pruning import Budget, Pruned
 
+ONWARD = (
+    "it is current: `alearn run` measures it on the hold-out, and `alearn restore` brings the other back. New labels "
+    "train one that is not pruned: prune at the end."
+)
+
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(%|ms|MB)", re.IGNORECASE)
 
 
@@ -34,8 +39,7 @@ def prune_model(path: Path, *, budget: str, tolerance: float, as_json: bool) -> 
         emit(as_values(found))
         return
     table("Pruning", ["", "before", "after"], found.table())
-    onward = "it is current: `alearn run` measures it on the hold-out, `alearn restore` brings the other back"
-    facts([("result", found.verdict.reason), ("model", onward if found.tuned is not None else "unchanged")])
+    facts([("result", found.verdict.reason), ("model", ONWARD if found.tuned is not None else "unchanged")])
 
 
 def parse_budget(text: str) -> Budget:

@@ -122,14 +122,18 @@ class Features:
             self._store.items.quarantine(bad, at=self._now(), keyed=True)
         return bad
 
-    def prepared(self, trunk: Trunk, keys: Sequence[str]) -> list[Prepared]:
-        """The items as the network's engine takes them, in memory; they could be read before.
+    def prepared(self, trunk: Trunk, keys: Sequence[str]) -> dict[str, Prepared]:
+        """The items as a network's engine takes them, in memory and in order; without those that cannot be read.
+
+        These are now quarantined.
 
         Raises:
-            DataError: one cannot be read any more, or its storage does not answer.
+            Unreachable: the items' storage does not answer now.
         """
-        most = self._config.items.max_pixels
-        return prepare_items(trunk, self.entries(keys), max_pixels=most)
+        found, bad = prepare_items(trunk, self.entries(keys), max_pixels=self._config.items.max_pixels)
+        if bad:
+            self._store.items.quarantine(bad, at=self._now(), keyed=True)
+        return found
 
     def entries(self, keys: Sequence[str]) -> list[Entry]:
         """The items as the models take them."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alearn.errors import ModelError
+from alearn.loop.features import Cut
 from alearn.loop.plan import climb_due
 from alearn.loop.scoring import behind
 from alearn.loop.undertaking import Undertaking
@@ -40,7 +40,7 @@ def learned(loop: Undertaking, identity: Identity, training: Training, *, parent
     known = loop.store.rounds.version(identity.key)
     if known and known.weights in loop.store.blobs:
         return known.model_dump(exclude={"loop_id"})
-    found = _fitted(loop, identity, readable(loop, training))
+    found = _fitted(loop, identity, readable(loop, training, loop.features.cut))
     return {
         "key": identity.key,
         "weights": loop.store.blobs.put(found.content),
@@ -50,7 +50,7 @@ def learned(loop: Undertaking, identity: Identity, training: Training, *, parent
         "labels": len(training.keys),
         "created_at": loop.clock.now(),
         "rung": found.rung,
-        "parent": parent,
+        "parent": known.parent if known else parent,
         "facts": json.dumps(found.facts),
     }
 
@@ -63,9 +63,17 @@ class Lesson:
     y: NDArray[np.intp]
 
 
-def readable(loop: Undertaking, training: Training) -> Lesson:
-    """The labels whose items the network that the loop stands on could read."""
-    lost = loop.features.ensure(training.keys)
+class _Gone(Exception):  # noqa: N818 - the items are gone, the loop is not
+    """Items that could be read once cannot be any more: what is learned from must be made without them."""
+
+    def __init__(self, keys: Collection[str]) -> None:
+        super().__init__(f"{len(keys)} items")
+        self.keys = keys
+
+
+def readable(loop: Undertaking, training: Training, cut: Cut) -> Lesson:
+    """The labels whose items a network could read."""
+    lost = loop.features.ensure(training.keys, cut)
     kept = [(key, value) for key, value in zip(training.keys, training.values, strict=True) if key not in lost]
     return Lesson([key for key, _ in kept], np.array(loop.schema.indices([value for _, value in kept]), dtype=np.intp))
 
@@ -84,6 +92,16 @@ Before = Mapping[str, Any]
 
 
 def _fitted(loop: Undertaking, identity: Identity, lesson: Lesson) -> Learned:
+    """What these labels give, without those whose items turn out to be gone."""
+    while True:
+        try:
+            return _learned(loop, identity, lesson)
+        except _Gone as error:
+            kept = [at for at, key in enumerate(lesson.keys) if key not in error.keys]
+            lesson = Lesson([lesson.keys[at] for at in kept], lesson.y[kept])
+
+
+def _learned(loop: Undertaking, identity: Identity, lesson: Lesson) -> Learned:
     model, seed = loop.config.model, loop.config.seed
     x = loop.features.rows(lesson.keys)
     head = fit_head(x, lesson.y, len(loop.schema.classes), seed=seed, strength=model.strength)
@@ -91,27 +109,34 @@ def _fitted(loop: Undertaking, identity: Identity, lesson: Lesson) -> Learned:
     due = model.ladder != "linear" and climb_due(len(lesson.y), before.get("tried_on"))
     if not due and before.get("rung", "linear") == "linear":
         return Learned(head.to_bytes(), "linear", {"ladder": before} if before else {})
-    with _workshop(loop, identity) as folder:
-        return _climbed(loop, head, x, lesson, folder) if due else _stayed(loop, x, lesson, before, folder)
+    folder = _workshop(loop, identity)
+    return _climbed(loop, head, x, lesson, folder) if due else _stayed(loop, head, x, lesson, before, folder=folder)
 
 
 def _before(loop: Undertaking, identity: Identity) -> Before:
     """What the newest version that stands on the same network, by the same recipe, found out about the ladder."""
     version = current(loop, loop.store.rounds.last())
+    while version is not None and "pruned" in json.loads(version.recipe):
+        version = loop.store.rounds.version(version.parent or "")
     if version is None or version.recipe != identity.recipe:
         return {}
     found: Before = json.loads(version.facts).get("ladder", {})
     return found
 
 
-@contextmanager
-def _workshop(loop: Undertaking, identity: Identity) -> Iterator[Path]:
-    """Where a climb keeps its state; removed when it has come to its end, and what others left behind with it."""
-    every = loop.config.home_ / "training"
-    folder = every / identity.key[:16]
+def _workshop(loop: Undertaking, identity: Identity) -> Path:
+    """Where a climb keeps its state; `clear` removes it when the version is written down."""
+    folder = loop.config.home_ / "training" / identity.key[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    yield folder
-    shutil.rmtree(every, ignore_errors=True)
+    return folder
+
+
+def clear(loop: Undertaking, weights: str) -> None:
+    """Remove what was kept on the way to versions, and what others than that of these weights predicted."""
+    shutil.rmtree(loop.config.home_ / "training", ignore_errors=True)
+    for folder in (loop.config.home_ / "predictions").glob("*"):
+        if not folder.name.startswith(weights[:16]):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _climbed(loop: Undertaking, head: Head, x: NDArray[np.float32], lesson: Lesson, folder: Path) -> Learned:
@@ -123,7 +148,7 @@ def _climbed(loop: Undertaking, head: Head, x: NDArray[np.float32], lesson: Less
     try:
         ground = ground_of(loop, lesson)
     except ModelError as error:
-        return Learned(head.to_bytes(), "linear", {"ladder": {"tried_on": len(lesson.y)}, "verdicts": [str(error)]})
+        return _linear(head, len(lesson.y), str(error))
     found = climb(
         head,
         x,
@@ -151,24 +176,34 @@ def _ending(loop: Undertaking, tuned: Tuned) -> Tuned:
     return replace(tuned, tap=loop.features.cut.tap)
 
 
-def _stayed(loop: Undertaking, x: NDArray[np.float32], lesson: Lesson, before: Before, folder: Path) -> Learned:
+def _stayed(
+    loop: Undertaking, head: Head, x: NDArray[np.float32], lesson: Lesson, before: Before, *, folder: Path
+) -> Learned:
     """On the rung of the version before, as long as there are not many more labels than when it was climbed."""
     from alearn.models.training.ladder import stay
 
-    found = stay(
-        x,
-        lesson.y,
-        len(loop.schema.classes),
-        ground_of(loop, lesson),
-        rung=before["rung"],
-        start=before["start"],
-        epochs=before["epochs"],
-        temperature=before["temperature"],
-        seed=loop.config.seed,
-        checkpoint=folder,
-        report=loop.report.progress,
-    )
+    try:
+        found = stay(
+            x,
+            lesson.y,
+            len(loop.schema.classes),
+            ground_of(loop, lesson),
+            rung=before["rung"],
+            start=before["start"],
+            epochs=before["epochs"],
+            temperature=before["temperature"],
+            seed=loop.config.seed,
+            checkpoint=folder,
+            report=loop.report.progress,
+        )
+    except ModelError as error:  # the pool has outgrown the disk, say: the head that is there still learns
+        return _linear(head, len(lesson.y), f"{before['rung']}: {error}")
     return Learned(_ending(loop, found).to_bytes(), found.rung, {"ladder": dict(before)})
+
+
+def _linear(head: Head, labels: int, why: str) -> Learned:
+    """On the lowest rung, because a higher one failed."""
+    return Learned(head.to_bytes(), "linear", {"ladder": {"tried_on": labels}, "verdicts": [why]})
 
 
 def ground_of(loop: Undertaking, lesson: Lesson) -> Ground:
@@ -186,15 +221,19 @@ def ground_of(loop: Undertaking, lesson: Lesson) -> Ground:
     network = load_network(cut.network, data, size).upto(cut.tap)
 
     def prepared() -> Inputs:
-        ready = features.prepared(trunk, lesson.keys)
-        return (
-            Texts([one.astype(np.int64, copy=False) for one in ready]) if data == "text" else Pictures(np.stack(ready))
-        )
+        found = features.prepared(trunk, lesson.keys)
+        if gone := set(lesson.keys) - found.keys():
+            raise _Gone(gone)
+        ready = list(found.values())
+        if data == "text":
+            return Texts([one.astype(np.int64, copy=False) for one in ready])
+        return Pictures(np.stack(ready))
 
     def stored(tap: str) -> Inputs:
         there = behind(cut, tap)
         _affordable(loop, features.trunk_at(there).about.shape)
-        features.ensure(lesson.keys, there)
+        if gone := features.ensure(lesson.keys, there):
+            raise _Gone(gone)
         return Stored(features.rows(lesson.keys, there))
 
     return Ground(
@@ -212,5 +251,5 @@ def _affordable(loop: Undertaking, shape: tuple[int, ...]) -> None:
     if wanted > ACTIVATIONS:
         raise ModelError(
             f"The activations of all items may take {ACTIVATIONS / 2**30:.0f} GiB of disk. These would take "
-            f"{wanted / 2**30:.0f}. Set `model.ladder: linear`, or a smaller `model.size`"
+            f"{wanted / 2**30:.0f}. Set `model.ladder: linear`, or a smaller `model.size`."
         )

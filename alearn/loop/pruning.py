@@ -28,7 +28,6 @@ from alearn.store.tables import VersionRow
 
 if TYPE_CHECKING:
     from alearn.models.pruning import Budget, Pruned
-    from alearn.models.training.inputs import Pictures
 
 Say = Callable[[str], None]
 
@@ -43,6 +42,11 @@ def prune_newest(loop: Undertaking, budget: Budget, *, tolerance: float, say: Sa
         ModelError: there is no version, it is of texts, it is thinned already, or the budget is out of its reach.
         LeaseLost: a controller is at work on this loop.
     """
+    if loop.config.task.data == "text":
+        raise ModelError(
+            "Channels can be taken out of networks for images. This loop's is for texts. Cut it at an earlier tap "
+            "instead: `alearn select` shows how good each is."
+        )
     with holding(loop):
         version = find(loop, "")
         if json.loads(version.facts).get("pruned"):
@@ -68,22 +72,28 @@ def _pruned(
     folder: Path,
 ) -> Pruned:
     from alearn.models.pruning import prune
+    from alearn.models.training.inputs import Pictures
 
     cut, target = cut_of(version.recipe), loop.config.stop_at
     trunk = loop.features.trunk_at(cut)
     size = trunk.about.inputs.get("size")
     network = load_network(cut.network, trunk.data, size).upto(cut.tap)
     content = loop.store.blobs.get(version.weights)
-    lesson = readable(loop, loop.store.annotations.training(holdout=False))
+    lesson = readable(loop, loop.store.annotations.training(holdout=False), cut)
+    ready = loop.features.prepared(trunk, lesson.keys)
+    kept = [at for at, key in enumerate(lesson.keys) if key in ready]
+    if not kept:
+        raise ModelError(f"Pruning is judged on labels. Loop {loop.config.name!r} has none to learn from. Label more.")
+    pool = loop.features.prepared(trunk, _pool(loop, lesson))
     found = prune(
         Head.from_bytes(content) if version.rung == "linear" else Tuned.from_bytes(content),
         network,
-        _pictures(loop, lesson.keys),
-        np.asarray(loop.features.rows(lesson.keys, cut), dtype=np.float32),
-        lesson.y,
+        Pictures(np.stack(list(ready.values()))),
+        np.asarray(loop.features.rows(list(ready), cut), dtype=np.float32),
+        lesson.y[kept],
         name=cut.network,
         size=size,
-        unlabeled=_pictures(loop, pool) if (pool := _pool(loop, lesson)) else None,
+        unlabeled=Pictures(np.stack(list(pool.values()))) if pool else None,
         metric=target.metric if target else "accuracy",
         positive=target.positive if target else None,
         tolerance=tolerance,
@@ -96,18 +106,10 @@ def _pruned(
 
 
 def _pool(loop: Undertaking, lesson: Lesson) -> list[str]:
-    """Some items that nobody labeled and that can be read; none of the hold-out."""
+    """Some items that nobody labeled; none of the hold-out."""
     labeled = set(lesson.keys)
     left = [one.key for one in loop.store.items.candidates() if not one.holdout and one.key not in labeled]
-    some = sorted(left, key=lambda key: unit_interval(key, loop.config.seed))[:POOL]
-    lost = loop.features.ensure(some)
-    return [key for key in some if key not in lost]
-
-
-def _pictures(loop: Undertaking, keys: list[str]) -> Pictures:
-    from alearn.models.training.inputs import Pictures
-
-    return Pictures(np.stack(loop.features.prepared(loop.features.trunk, keys)))
+    return sorted(left, key=lambda key: unit_interval(key, loop.config.seed))[:POOL]
 
 
 def _keep(loop: Undertaking, parent: VersionRow, found: Pruned, asked: dict[str, Any]) -> None:

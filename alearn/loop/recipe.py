@@ -17,8 +17,9 @@ def recipe(config: Config, cut: Cut, trunk: str) -> dict[str, Any]:
 
 def cut_of(written: str) -> Cut:
     """The network of a written recipe."""
-    found = json.loads(written).get("network") or {}
-    return Cut(found.get("name", ""), found.get("size"), found.get("tap"))
+    made = json.loads(written)
+    found = made.get("network") or made["model"]  # the first recipes named the network among the config's other terms
+    return Cut(found["name"], found.get("size"), found.get("tap"))
 
 
 def is_stale(config: Config, cut: Cut, written: str, trunk: str | None) -> bool:

@@ -50,11 +50,11 @@ def scorer(loop: Undertaking, version: VersionRow) -> Scorer:
     if base.data == "image" and tuned.start is not None:
         cached = behind(cut, tuned.start)
         shape = features.trunk_at(cached).about.shape
-        tail = open_tail(tuned, version.weights, base, shape, kept)
-        return _Tail(features, cached, tail, _predictions(loop, tail.cache_key, tail.classes))
+        tail = open_tail(tuned, version.weights, base, shape, kept, engine=loop.config.model.engine)
+        return _Tail(features, cached, tail, _predictions(loop, version, tail.cache_key, tail.classes))
     model = loop.config.model
     trunk = open_whole(tuned, version.weights, base, kept, engine=model.engine, precision=model.precision)
-    return _Whole(features, trunk, _predictions(loop, trunk.cache_key, tuned.classes))
+    return _Whole(features, trunk, _predictions(loop, version, trunk.cache_key, tuned.classes))
 
 
 def behind(cut: Cut, start: str) -> Cut:
@@ -62,8 +62,8 @@ def behind(cut: Cut, start: str) -> Cut:
     return Cut(cut.network, cut.size, start, "activation")
 
 
-def _predictions(loop: Undertaking, key: str, classes: int) -> ActivationCache:
-    return ActivationCache(loop.config.home_ / "predictions" / key[:16], (classes,))
+def _predictions(loop: Undertaking, version: VersionRow, key: str, classes: int) -> ActivationCache:
+    return ActivationCache(loop.config.home_ / "predictions" / f"{version.weights[:16]}-{key[:16]}", (classes,))
 
 
 @dataclass(frozen=True)

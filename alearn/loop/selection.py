@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from alearn.core.keys import fingerprint, unit_interval
 from alearn.core.ranking import interleave, queue_scores
 from alearn.core.seeds import generator
-from alearn.core.strategies import Pool, Strategy, resolve
+from alearn.core.strategies import Need, Pool, Strategy, resolve
+from alearn.loop.learning import readable
 from alearn.loop.scoring import Scorer, scorer
 from alearn.loop.undertaking import Undertaking
 from alearn.loop.versions import current
+from alearn.models.committee import fit_committee
 from alearn.store.items import Candidate
 from alearn.store.tables import PickRow
 
@@ -33,6 +35,7 @@ class Field:
     picked: NDArray[np.bool_]
     labeled: NDArray[np.bool_]
     open: NDArray[np.bool_]
+    votes: NDArray[np.float32] | None = None
 
     def choose(self, strategy: Strategy, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
         """Up to n rows that were never picked, away from all that is labeled or asked about already."""
@@ -43,7 +46,9 @@ class Field:
         return strategy.select(self._pool(rows, self.labeled), int(rows.sum()), rng)
 
     def _pool(self, selectable: NDArray[np.bool_], labeled: NDArray[np.bool_]) -> Pool:
-        return Pool(proba=self.proba, embeddings=self.embeddings, selectable=selectable, labeled=labeled)
+        return Pool(
+            proba=self.proba, embeddings=self.embeddings, votes=self.votes, selectable=selectable, labeled=labeled
+        )
 
 
 def select(loop: Undertaking) -> None:
@@ -54,12 +59,12 @@ def select(loop: Undertaking) -> None:
     room = min(config.high - now.open, now.affordable) if now.open <= config.low else 0
     version = current(loop, round_)
     model = None if version is None else scorer(loop, version)
-    candidates = _usable(loop, model)
+    name, strategy = _strategy(loop, model)
+    candidates = _usable(loop, model, strategy)
     held = holdout_draw(
         candidates, picks, room=room, size=config.holdout.size, rate=config.holdout.rate, seed=config.seed
     )
-    field = _field(loop, candidates, picks, model)
-    name, strategy = _strategy(loop, field)
+    field = _field(loop, candidates, picks, model, needs=strategy.needs)
     rng = generator(config.seed, config.name, number, f"select-{len(picks)}")
     waiting = field.open.copy()
     waiting[field.choose(strategy, room - len(held), rng)] = True
@@ -69,10 +74,11 @@ def select(loop: Undertaking) -> None:
     _write(loop, field, asked, held_open, picks, round_=number, strategy=name, rng=rng)
 
 
-def _usable(loop: Undertaking, model: Scorer | None) -> list[Candidate]:
-    """The candidates that could be read, by the network and by the version."""
-    candidates = loop.store.items.candidates()
-    lost = loop.features.ensure([one.key for one in candidates])
+def _usable(loop: Undertaking, model: Scorer | None, strategy: Strategy) -> list[Candidate]:
+    """The candidates that could be read, by the network where it is asked, and by the version."""
+    candidates, lost = loop.store.items.candidates(), frozenset[str]()
+    if model is None or strategy.needs & {"embeddings", "votes"}:
+        lost = loop.features.ensure([one.key for one in candidates])
     if model is not None:
         lost |= model.ensure([one.key for one in candidates if not (one.holdout or one.key in lost)])
     return [one for one in candidates if one.key not in lost]
@@ -96,24 +102,39 @@ def holdout_draw(
     return [key for _, key in drawn[:count]]
 
 
-def _field(loop: Undertaking, candidates: Sequence[Candidate], picks: Sequence[PickRow], model: Scorer | None) -> Field:
+def _field(
+    loop: Undertaking,
+    candidates: Sequence[Candidate],
+    picks: Sequence[PickRow],
+    model: Scorer | None,
+    *,
+    needs: frozenset[Need],
+) -> Field:
     keys = [one.key for one in candidates if not one.holdout]
-    embeddings = loop.features.rows(keys)
+    embeddings = loop.features.rows(keys) if needs & {"embeddings", "votes"} else None
     by_key = {pick.key: pick for pick in picks}
     return Field(
         keys=keys,
         embeddings=embeddings,
         proba=None if model is None else model.proba(keys),
+        votes=_votes(loop, embeddings) if "votes" in needs and embeddings is not None else None,
         picked=np.array([key in by_key for key in keys], dtype=bool),
         labeled=np.array([key in by_key and by_key[key].closed == "labeled" for key in keys], dtype=bool),
         open=np.array([key in by_key and by_key[key].closed is None for key in keys], dtype=bool),
     )
 
 
-def _strategy(loop: Undertaking, field: Field) -> tuple[str, Strategy]:
+def _votes(loop: Undertaking, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What each member of a committee of heads, trained on other draws of the labels, thinks of each row."""
+    lesson = readable(loop, loop.store.annotations.training(holdout=False), loop.features.cut)
+    x, seed = loop.features.rows(lesson.keys), loop.config.seed
+    return fit_committee(x, lesson.y, len(loop.schema.classes), seed=seed).votes(embeddings)
+
+
+def _strategy(loop: Undertaking, model: Scorer | None) -> tuple[str, Strategy]:
     """The configured strategy, or the one for a cold start while there is no model."""
     query = loop.config.query
-    name = query.cold_start if field.proba is None else query.strategy
+    name = query.cold_start if model is None else query.strategy
     return name, resolve(name)
 
 

@@ -17,7 +17,7 @@ from alearn.core.seeds import generator
 from alearn.core.stopping import decide as decide_stop
 from alearn.loop import versions
 from alearn.loop.choosing import choose
-from alearn.loop.learning import learned
+from alearn.loop.learning import clear, learned
 from alearn.loop.plan import Step
 from alearn.loop.scoring import Scorer, scorer
 from alearn.loop.selection import select
@@ -101,6 +101,7 @@ def train(loop: Undertaking) -> None:
     round_ = {"number": number, "version": identity.key, "label_seq": training.label_seq, "labels": labels, "at": at}
     round_ |= {"libraries": versions.libraries(), "seconds": time.perf_counter() - started}
     loop.store.rounds.trained(row, round_)
+    clear(loop, row["weights"])
     loop.report.say(f"Round {number}: trained on {labels} labels{RUNGS[row['rung']]}")
 
 

@@ -16,6 +16,7 @@ from alearn import platform as door
 from alearn.config import Config
 from alearn.core.schema import LabelSchema
 from alearn.core.strategies import resolve, resolve_cold_start
+from alearn.errors import ModelError
 from alearn.loop.features import Features, current_cut
 from alearn.loop.plan import Snapshot, choice_due
 from alearn.loop.recipe import is_stale
@@ -93,7 +94,20 @@ class Undertaking:
         resolve(self.config.query.strategy)
         resolve_cold_start(self.config.query.cold_start)
         assert self.platform
-        assert self.features.trunk
+        self._load()
+
+    def _load(self) -> None:
+        """Load the network."""
+        choice = self.store.rounds.choice() if self.config.model.name == "auto" else None
+        try:
+            assert self.features.trunk
+        except ModelError as error:
+            if choice is None:
+                raise
+            raise ModelError(
+                f"The network that was chosen on {choice.labels} labels, {choice.network}, must still be here. It "
+                f"cannot be loaded: {error} Put it back, or name another in `model.name`."
+            ) from error
 
     def snapshot(self) -> Snapshot:
         """What there is now, as the policy looks at it."""

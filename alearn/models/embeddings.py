@@ -136,13 +136,24 @@ def _windows(source: Iterable[_Found], trunk: Trunk) -> Iterator[list[_Found]]:
         yield window
 
 
-def prepare_items(trunk: Trunk, items: Sequence[Entry], *, max_pixels: int = MAX_PIXELS) -> list[Prepared]:
-    """The items as the trunk's engine takes them, all in memory.
+def prepare_items(
+    trunk: Trunk, items: Sequence[Entry], *, max_pixels: int = MAX_PIXELS
+) -> tuple[dict[str, Prepared], dict[str, str]]:
+    """The items by key as the trunk's engine takes them, all in memory; and {key: reason} of the unreadable ones.
 
     Raises:
-        DataError: one cannot be read; Unreachable, where its storage does not answer now.
+        Unreachable: the items' storage does not answer now.
     """
-    return list(ahead(lambda entry: _ready(trunk, entry, max_pixels), items, max(READERS, threads())))
+    ready: dict[str, Prepared] = {}
+    unreadable: dict[str, str] = {}
+    for key, found in ahead(lambda entry: _prepared(trunk, entry, max_pixels), items, max(READERS, threads())):
+        if isinstance(found, Unreachable):
+            raise found
+        if isinstance(found, str):
+            unreadable[key] = found
+        else:
+            ready[key] = found
+    return ready, unreadable
 
 
 def _ready(trunk: Trunk, entry: Entry, max_pixels: int) -> Prepared:

@@ -127,3 +127,37 @@ def test_the_newest_version_is_thinned_and_becomes_current(
         assert sizes[0] < sizes[1]
         with pytest.raises(ModelError, match="must not be so already"):
             prune_newest(loop, Budget(macs=0.5), tolerance=1.0, say=print)
+
+
+def test_items_that_are_gone_are_learned_around(climbing: Config) -> None:
+    """A picture that was embedded, labeled and then lost stops no climb; it is put aside with its reason."""
+    with opened(climbing.model_copy(update={"budget": climbing.budget.model_copy(update={"labels": 60})})) as loop:
+        run(loop)
+        labeled = loop.store.annotations.training(holdout=False).keys
+        gone = loop.store.items.contents(labeled[:1])[labeled[0]]
+        Path(str(gone.uri)).unlink()
+    with opened(climbing) as loop:
+        assert run(loop).step is Step.DONE
+        assert '"tried_on"' in loop.store.rounds.versions()[-1].facts
+        assert [row.key for row in loop.store.items.quarantined()] == [gone.key]
+
+
+def test_a_rung_that_fails_later_leaves_a_version_on_the_linear_head(
+    climbing: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool may outgrow the disk: the loop goes on, and history says why."""
+    with opened(climbing.model_copy(update={"budget": climbing.budget.model_copy(update={"labels": 160})})) as loop:
+        run(loop)
+        assert loop.store.rounds.versions()[-1].rung == "blocks"
+    monkeypatch.setattr(learning, "ACTIVATIONS", 10)
+    with opened(climbing) as loop:
+        assert run(loop).step is Step.DONE
+        last = loop.store.rounds.versions()[-1]
+        assert (last.rung, "GiB of disk" in last.facts) == ("linear", True)
+
+
+def test_a_committee_is_asked_where_a_strategy_needs_its_votes(config: Callable[..., Config]) -> None:
+    """From the first version on; before it, what needs no model chooses."""
+    with opened(config(query={"strategy": "bald", "batch": 10})) as loop:
+        assert run(loop).step is Step.DONE
+        assert {pick.strategy for pick in loop.store.rounds.picks()} == {"max_herding", "bald", "holdout"}

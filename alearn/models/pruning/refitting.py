@@ -13,9 +13,9 @@ Source: He et al., Channel Pruning for Accelerating Very Deep Neural Networks, I
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -40,20 +40,19 @@ def refit(student: Tail, teacher: Tail, left: Left, pixels: Tensor, *, seed: int
     assert student.entry is not None
     assert teacher.entry is not None
     ours, theirs = student.entry(pixels), teacher.entry(pixels)
-    cut = False
+    cut, look = False, _Look(max(1, SAMPLES // len(pixels)), seed)
     for at, (thin, full) in enumerate(zip(student.suffix.stages, teacher.suffix.stages, strict=True)):
+        names = {layer: path for path, layer in thin.named_modules()}
+        theirs, wanted = look.through(full, theirs, [one for one in full.modules() if mixes(one)], "given")
         ran = _order(thin, ours[:1])
         for layer, follower in zip(ran, [*ran[1:], None], strict=True):
-            path = next(path for path, one in thin.named_modules() if one is layer)
-            before: Any = full.get_submodule(path)
-            if not isinstance(layer, nn.Conv2d):
-                continue
-            if cut and mixes(layer):
-                channels = left[".".join(part for part in ("suffix.stages", str(at), path) if part)]
-                x, y = _samples((thin, layer, ours), (full, before, theirs), seed)
-                _solve(layer, follower, x, y[:, channels])
-            cut = cut or len(layer.weight) < len(before.weight)
-        ours, theirs = _through(thin, ours), _through(full, theirs)
+            before: Any = full.get_submodule(names[layer])
+            if isinstance(layer, nn.Conv2d) and mixes(layer) and cut:
+                channels = left[".".join(part for part in ("suffix.stages", str(at), names[layer]) if part)]
+                _, taken = look.through(thin, ours, [layer], "taken")
+                _solve(layer, follower, taken[layer], wanted[before][:, channels])
+            cut = cut or (isinstance(layer, nn.Conv2d) and len(layer.weight) < len(before.weight))
+        ours, _ = look.through(thin, ours, [], "taken")
 
 
 def _order(stage: nn.Module, x: Tensor) -> list[nn.Module]:
@@ -70,52 +69,51 @@ def _order(stage: nn.Module, x: Tensor) -> list[nn.Module]:
     return ran
 
 
-def _through(stage: nn.Module, x: Tensor) -> Tensor:
-    return torch.cat([stage(part) for part in torch.split(x, _CHUNK)])
+@dataclass(frozen=True)
+class _Look:
+    """Runs stages, and notes what layers take or give at `places` in the picture of each item.
+
+    The places are the same whenever as many items of a size are looked at.
+    """
+
+    places: int
+    seed: int
+
+    def through(
+        self, stage: nn.Module, x: Tensor, layers: Sequence[nn.Module], side: Literal["taken", "given"]
+    ) -> tuple[Tensor, dict[nn.Module, Tensor]]:
+        """What the stage gives; and of each convolution what it has taken, (N, inputs x kernel), or given, (N, C)."""
+        seen: dict[nn.Module, list[Tensor]] = {layer: [] for layer in layers}
+
+        def note(layer: nn.Module, taken: tuple[Tensor, ...], given: Tensor) -> None:
+            places = self._chosen(given, len(seen[layer]))
+            found = _patches(layer, taken[0]) if side == "taken" else given.flatten(2)
+            seen[layer].append(found[:, :, places].transpose(1, 2).flatten(0, 1))
+
+        hooks = [layer.register_forward_hook(note) for layer in layers if isinstance(layer, nn.Conv2d)]
+        out = torch.cat([stage(part) for part in torch.split(x, _CHUNK)])
+        for hook in hooks:
+            hook.remove()
+        return out, {layer: torch.cat(parts) for layer, parts in seen.items() if parts}
+
+    def _chosen(self, given: Tensor, chunk: int) -> Tensor:
+        """The numbers of the places that are looked at in a chunk of items."""
+        rng = np.random.default_rng([self.seed, chunk])
+        return torch.from_numpy(rng.permutation(given[0, 0].numel())[: self.places])
 
 
-_At = tuple[nn.Module, nn.Module, Tensor]
-"""A stage, a layer of it, and what the stage takes."""
-
-
-def _samples(thin: _At, full: _At, seed: int) -> tuple[Tensor, Tensor]:
-    """What comes into the thin layer (N, inputs x kernel), and what leaves the full one at the same places (N, C)."""
-    rng, found = np.random.default_rng(seed), []
-    layer = thin[1]
+def _patches(layer: nn.Module, x: Tensor) -> Tensor:
+    """What a convolution takes for each place that it gives, (n, inputs x kernel, places)."""
     assert isinstance(layer, nn.Conv2d)
-    per_item = max(1, SAMPLES // len(thin[2]))
-    for ours, theirs in zip(torch.split(thin[2], _CHUNK), torch.split(full[2], _CHUNK), strict=True):
-        with _watched(thin[1]) as came, _watched(full[1]) as left:
-            thin[0](ours)
-            full[0](theirs)
-        x = functional.unfold(came[0], layer.kernel_size, layer.dilation, layer.padding, layer.stride)  # type: ignore[arg-type]
-        y = left[1].flatten(2)
-        places = torch.from_numpy(rng.permutation(y.shape[2])[:per_item])
-        found.append([of[:, :, places].transpose(1, 2).flatten(0, 1) for of in (x, y)])
-    wide, out = (torch.cat(parts).double() for parts in zip(*found, strict=True))
-    return wide, out
-
-
-@contextmanager
-def _watched(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """What a layer takes and gives while it runs inside, the last time."""
-    seen: list[Tensor] = []
-
-    def note(_: nn.Module, given: Any, out: Tensor) -> None:
-        seen[:] = [given[0], out]
-
-    hook = layer.register_forward_hook(note)
-    try:
-        yield seen
-    finally:
-        hook.remove()
+    assert not isinstance(layer.padding, str)
+    return functional.unfold(x, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
 
 
 def _solve(layer: nn.Module, follower: nn.Module | None, x: Tensor, y: Tensor) -> None:
     """The weights that make y (N, C) of x (N, D); their constant goes into the bias, or the mean of the norm behind."""
     assert isinstance(layer, nn.Conv2d)
     norm = follower if isinstance(follower, nn.BatchNorm2d) else None
-    weights, constant = ridge(x, y, RIDGE, centred=layer.bias is not None or norm is not None)
+    weights, constant = ridge(x.double(), y.double(), RIDGE, centred=layer.bias is not None or norm is not None)
     layer.weight.copy_(weights.T.reshape(layer.weight.shape))
     if layer.bias is not None:
         layer.bias.copy_(constant)

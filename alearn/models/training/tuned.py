@@ -56,6 +56,11 @@ def export_tuned(tuned: Tuned, network: Network, folder: Path, *, whole: bool) -
     return path
 
 
+def probability(tuned: Tuned, network: Network, *, whole: bool) -> nn.Module:
+    """The module that `export_tuned` writes."""
+    return (_whole(tuned, network) if whole else _behind(tuned, network))[0]
+
+
 class _Probability(nn.Module):
     """A tail with the softmax, behind the part of its network that was not trained if that is given."""
 
