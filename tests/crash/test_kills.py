@@ -35,7 +35,7 @@ WATCHED = {
     simulated.SimulatedPlatform: ("prepare", "push", "pull"),
 }
 
-STRATEGIES = ["random", "margin", "uncertainty_herding"]
+STRATEGIES = ["random", "uncertainty_herding"]
 TRIALS, KILLS, AT_ONCE = 4, 4, 2
 
 

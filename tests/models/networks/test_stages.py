@@ -20,13 +20,10 @@ SIDE = 64
 NETWORKS = {
     "torchvision:resnet18": ("stem", "layer1-0", "layer4-1"),
     "torchvision:mobilenet_v3_small": ("stem", "features-1", "features-12"),
-    "torchvision:densenet121": ("stem", "features-denseblock1", "features-denseblock4"),
     "torchvision:swin_t": ("stem", "features-1-0", "features-7-1"),
-    "torchvision:squeezenet1_1": ("stem", "features-3", "features-12"),
     "torchvision:googlenet": ("stem", "conv2", "inception5b"),
     "timm:vit_tiny_patch16_224": ("tokens", "block0", "block11"),
     "timm:convnext_atto": ("stem", "stages-0-blocks-0", "stages-3-blocks-1"),
-    "timm:regnetx_002": ("stem", "s1-b1", "s4-b7"),
     "timm:levit_128s": ("network", "network", "network"),
 }
 """Its first, second and last tap; the last of these is not a sequence."""
