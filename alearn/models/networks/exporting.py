@@ -41,7 +41,7 @@ def export(network: Network, folder: Path, taps: Sequence[str] = (), output: Out
         ModelError: no such tap, the network gives no embeddings, or there is no activation of one shape.
     """
     module, spans = cut(network, taps, output)
-    examples = _examples(network)
+    examples = examples_of(network)
     if network.tokenizer is not None:
         (folder / "tokenizer.json").write_text(network.tokenizer, encoding="utf-8")
     wanted = [_given(module, example, output) for example in examples]
@@ -74,7 +74,7 @@ def cut(network: Network, taps: Sequence[str], output: Output) -> tuple[nn.Modul
         chain.place(taps[0])
         return Prefix(chain, taps[0]).eval(), {}
     module = Embedder(chain, taps or [chain.last]).eval()
-    example = _examples(network)[0]
+    example = examples_of(network)[0]
     spans, start = {}, 0
     for tap in module.taps:
         width = _run(Embedder(chain, [tap]), example).shape[1] if len(module.taps) > 1 else 0
@@ -112,7 +112,7 @@ def _given(module: nn.Module, example: Mapping[str, Tensor], output: Output) -> 
     return found
 
 
-def _examples(network: Network) -> list[dict[str, Tensor]]:
+def examples_of(network: Network) -> list[dict[str, Tensor]]:
     """Inputs of two shapes to try a network with."""
     rng = np.random.default_rng(0)
     if network.data == "text":

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from alearn.errors import ModelError
 from alearn.models.networks import Network, Prefix
-from alearn.models.networks.exporting import check, example_tokens, write
+from alearn.models.networks.exporting import check, examples_of, write
 from alearn.models.networks.widths import reshaped
 from alearn.models.training.tail import Front, Tail, load
 from alearn.models.tuned import Rung, Tuned
@@ -84,7 +83,7 @@ class _Activation(_Probability):
 def _whole(tuned: Tuned, network: Network) -> tuple[nn.Module, list[dict[str, Tensor]]]:
     """The module from the network's own inputs, and inputs to try it with."""
     front = None if tuned.start is None else Front(network.chain, tuned.start)
-    return _Probability(tail(tuned, network), front).eval(), _examples(network)
+    return _Probability(tail(tuned, network), front).eval(), examples_of(network)
 
 
 def _behind(tuned: Tuned, network: Network) -> tuple[nn.Module, list[dict[str, Tensor]]]:
@@ -95,15 +94,5 @@ def _behind(tuned: Tuned, network: Network) -> tuple[nn.Module, list[dict[str, T
             f"This one, of {tuned.network}, does not. Export it whole."
         )
     before = Prefix(network.chain, tuned.start).eval()
-    examples = [{"activation": before(*example.values())} for example in _examples(network)]
+    examples = [{"activation": before(*example.values())} for example in examples_of(network)]
     return _Activation(tail(tuned, network)).eval(), examples
-
-
-def _examples(network: Network) -> list[dict[str, Tensor]]:
-    """Inputs of two shapes to try a graph with."""
-    rng = np.random.default_rng(0)
-    if network.data == "text":
-        return [example_tokens(rng, rows, length) for rows, length in ((3, 12), (2, 30))]
-    side = network.inputs["size"]
-    shapes = ((rows, side, side, 3) for rows in (2, 3))
-    return [{"pixels": torch.from_numpy(rng.integers(0, 256, shape, dtype=np.uint8))} for shape in shapes]
