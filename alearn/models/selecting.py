@@ -7,7 +7,6 @@ be loaded or run is left out with its reason, and the others go on; a speed that
 from __future__ import annotations
 
 import math
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from alearn.data.decode import MAX_PIXELS
 from alearn.errors import ModelError
 from alearn.models.cache import ActivationCache
 from alearn.models.embeddings import Entry, embed_items
+from alearn.models.engines import rate
 from alearn.models.rank import FEW, Candidate, Row, rank
 from alearn.models.trunk import Trunk, example_of, load_trunk
 from alearn.models.zoo import size_for
@@ -36,7 +36,6 @@ MOST_TAPS = 7
 """Of one network, evenly over the last two thirds of its depth; what is before them has never won."""
 MEASURED = 5
 """Candidates, the first ones, whose speed and size are measured unless somebody says how many."""
-SECONDS = 0.3
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is being done, how much of it is, and of how much."""
@@ -279,15 +278,9 @@ def _measured(option: Option, how: _How) -> Option:
 
 
 def items_per_second(trunk: Trunk) -> float:
-    """How many prepared items a trunk embeds in a second: the best of a few short runs, after a first one."""
+    """How many prepared items a trunk embeds in a second."""
     batch = list(next(iter(example_of(trunk.about).values())))
-    trunk.embed(batch)
-    spent: list[float] = []
-    while len(spent) < 2 or sum(spent) < SECONDS:
-        started = time.perf_counter()
-        trunk.embed(batch)
-        spent.append(time.perf_counter() - started)
-    return len(batch) / min(spent)
+    return rate(lambda: trunk.embed(batch), len(batch))
 
 
 def in_words(options: Sequence[Option], labels: int, metric: str) -> str:

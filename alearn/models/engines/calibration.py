@@ -11,7 +11,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,14 +77,19 @@ class Choice:
 
 
 def items_per_second(engine: Engine, feed: Feed) -> float:
-    """How many items of a feed an engine computes in a second, after a first run: the best of a few short ones."""
-    engine.run(feed)
+    """How many items of a feed an engine computes in a second."""
+    return rate(lambda: engine.run(feed), items(feed))
+
+
+def rate(run: Callable[[], object], count: int) -> float:
+    """How many items are done in a second by what does `count` of them: the best of a few short runs, after a first."""
+    run()
     spent: list[float] = []
     while len(spent) < 2 or sum(spent) < _SECONDS:
         started = time.perf_counter()
-        engine.run(feed)
+        run()
         spent.append(time.perf_counter() - started)
-    return items(feed) / min(spent)
+    return count / min(spent)
 
 
 def measured(engines: Sequence[Engine], example: Feed) -> dict[str, float]:
