@@ -7,7 +7,7 @@ may be memory-mapped; nothing here copies them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,9 @@ class Pool:
     float type; None where the strategy needs none. `selectable` (N,) bool: rows that may be chosen. `labeled` (N,)
     bool: rows that are known, or are being asked about already: what a diverse batch keeps away from. A row may be in
     neither mask; it still counts as one of the items that the batch should stand for. `votes` (members, N, C): the
-    class probabilities of each member of a committee, each row sums to 1; None where the strategy needs none.
+    class probabilities of each member of a committee, each row sums to 1; None where the strategy needs none. `costs`
+    (N,): what an answer is expected to cost, in seconds, positive; a strategy then asks for utility per second; None:
+    all cost the same. `twins` (N,) integers: rows of the same number are near copies, of which one is asked at most.
 
     Raises:
         StrategyError: the arrays disagree about N, or a mask is not boolean.
@@ -35,6 +37,8 @@ class Pool:
     selectable: NDArray[np.bool_]
     labeled: NDArray[np.bool_]
     votes: NDArray[np.floating[Any]] | None = None
+    costs: NDArray[np.floating[Any]] | None = None
+    twins: NDArray[np.integer[Any]] | None = None
 
     def __post_init__(self) -> None:
         size = len(self.selectable)
@@ -53,6 +57,16 @@ class Pool:
                 f"`votes` of a pool of {size} items must have the shape (members, {size}, classes), with at least one "
                 f"member. Got {self.votes.shape}."
             )
+        for name in ("costs", "twins"):
+            array = getattr(self, name)
+            if array is not None and array.shape != (size,):
+                raise StrategyError(
+                    f"`{name}` of a pool of {size} items must have the shape ({size},). Got {array.shape}."
+                )
+        if self.costs is not None and not (np.isfinite(self.costs).all() and (self.costs > 0).all()):
+            raise StrategyError(
+                "`costs` of a pool must be positive, finite seconds. Some are not. Estimate them again."
+            )
 
     @property
     def rows(self) -> NDArray[np.intp]:
@@ -62,6 +76,21 @@ class Pool:
     def has(self, need: str) -> bool:
         """Is what a strategy calls `need` there?"""
         return getattr(self, need) is not None
+
+    def per_second(self, utility: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[Any]:
+        """The utility (n,) of these rows for a second of an annotator's time; as it is where all cost the same."""
+        return utility if self.costs is None else utility / self.costs[rows].astype(utility.dtype)
+
+    def without_twins(self) -> Pool:
+        """The pool in which one row at most of each number in `twins` is selectable: none where one is labeled."""
+        if self.twins is None:
+            return self
+        rows = self.rows
+        rows = rows[~np.isin(self.twins[rows], self.twins[self.labeled])]
+        _, first = np.unique(self.twins[rows], return_index=True)
+        left = np.zeros_like(self.selectable)
+        left[rows[first]] = True
+        return replace(self, selectable=left)
 
 
 Select = Callable[[Pool, int, np.random.Generator], NDArray[np.intp]]

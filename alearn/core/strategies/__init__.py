@@ -8,16 +8,19 @@ Each is a plain function of arrays in a file named after its idea; the table bel
 from __future__ import annotations
 
 import importlib
+from functools import partial
 
+from alearn.core import uncertainty
 from alearn.core.pool import Pool, Select
-from alearn.core.strategies import modal
+from alearn.core.strategies import disagreement, modal, uncertain
 from alearn.core.strategies.disagreement import bald, consensus_entropy, max_disagreement, vote_entropy
 from alearn.core.strategies.herding import max_herding
 from alearn.core.strategies.k_center import k_center
-from alearn.core.strategies.strategy import Need, Strategy
+from alearn.core.strategies.strategy import Need, Score, Strategy
 from alearn.core.strategies.uncertain import entropy, least_confidence, margin
 from alearn.core.strategies.uncertainty_herding import uncertainty_herding
 from alearn.core.strategies.uniform import uniform
+from alearn.core.uncertainty import Measure
 from alearn.errors import StrategyError
 
 __all__ = ["STRATEGIES", "Need", "Pool", "Select", "Strategy", "resolve", "resolve_cold_start"]
@@ -27,13 +30,33 @@ PROBA: frozenset[Need] = frozenset({"proba"})
 EMBEDDINGS: frozenset[Need] = frozenset({"embeddings"})
 VOTES: frozenset[Need] = frozenset({"votes"})
 
+
+def _certainty(measure: Measure) -> Score:
+    """How unsure the model is of rows, as a strategy's `score`."""
+    return partial(uncertain.scores, measure=measure)
+
+
+def _disagreement(measure: Measure) -> Score:
+    """How much a committee disagrees about rows, as a strategy's `score`."""
+    return partial(disagreement.scores, measure=measure)
+
+
 STRATEGIES = {
     row.name: row
     for row in (
         Strategy("random", uniform, NOTHING, "O(N)", "the baseline"),
-        Strategy("margin", margin, PROBA, "O(NC)", "Scheffer et al. 2001; Bahri et al. 2022"),
-        Strategy("entropy", entropy, PROBA, "O(NC)", "Settles & Craven 2008"),
-        Strategy("least_confidence", least_confidence, PROBA, "O(NC)", "Lewis & Gale 1994; Culotta & McCallum 2005"),
+        Strategy(
+            "margin", margin, PROBA, "O(NC)", "Scheffer et al. 2001; Bahri et al. 2022", _certainty(uncertainty.margin)
+        ),
+        Strategy("entropy", entropy, PROBA, "O(NC)", "Settles & Craven 2008", _certainty(uncertainty.entropy)),
+        Strategy(
+            "least_confidence",
+            least_confidence,
+            PROBA,
+            "O(NC)",
+            "Lewis & Gale 1994; Culotta & McCallum 2005",
+            _certainty(uncertainty.least_confidence),
+        ),
         Strategy("k_center", k_center, EMBEDDINGS, "O(NBD), a few passes", "Sener & Savarese, ICLR 2018"),
         Strategy("max_herding", max_herding, EMBEDDINGS, "O(BD) on samples", "Bae, Noh & Sutherland, ECCV 2024"),
         Strategy(
@@ -43,10 +66,33 @@ STRATEGIES = {
             "O(NC) + O(BD) on samples",
             "Bae, Oliveira & Sutherland, ICLR 2025",
         ),
-        Strategy("vote_entropy", vote_entropy, VOTES, "O(NMC)", "Dagan & Engelson, ICML 1995"),
-        Strategy("consensus_entropy", consensus_entropy, VOTES, "O(NMC)", "Settles 2009; modAL's consensus entropy"),
-        Strategy("max_disagreement", max_disagreement, VOTES, "O(NMC)", "McCallum & Nigam, ICML 1998; modAL"),
-        Strategy("bald", bald, VOTES, "O(NMC)", "Houlsby et al. 2011; Gal et al., ICML 2017"),
+        Strategy(
+            "vote_entropy",
+            vote_entropy,
+            VOTES,
+            "O(NMC)",
+            "Dagan & Engelson, ICML 1995",
+            _disagreement(uncertainty.vote_entropy),
+        ),
+        Strategy(
+            "consensus_entropy",
+            consensus_entropy,
+            VOTES,
+            "O(NMC)",
+            "Settles 2009; modAL's consensus entropy",
+            _disagreement(uncertainty.consensus_entropy),
+        ),
+        Strategy(
+            "max_disagreement",
+            max_disagreement,
+            VOTES,
+            "O(NMC)",
+            "McCallum & Nigam, ICML 1998; modAL",
+            _disagreement(uncertainty.max_disagreement),
+        ),
+        Strategy(
+            "bald", bald, VOTES, "O(NMC)", "Houlsby et al. 2011; Gal et al., ICML 2017", _disagreement(uncertainty.bald)
+        ),
     )
 }
 """Every strategy of alearn by its name."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from alearn.core import uncertainty
 from alearn.core.pool import Pool
 from alearn.core.strategies.uncertain import by_blocks, highest, refuse_unreal
-from alearn.core.uncertainty import Measure, Proba
+from alearn.core.uncertainty import Measure, Proba, Scores
 
 
 def ballots(pool: Pool, rows: NDArray[np.intp]) -> Proba:
@@ -19,12 +19,17 @@ def ballots(pool: Pool, rows: NDArray[np.intp]) -> Proba:
     return votes
 
 
-def _most(pool: Pool, n: int, rng: np.random.Generator, measure: Measure) -> NDArray[np.intp]:
-    """The n selectable rows of which the measure is highest; memory-mapped votes are read block by block."""
+def scores(pool: Pool, rows: NDArray[np.intp], measure: Measure) -> Scores:
+    """The measure of the given rows, (n,) float64; memory-mapped votes are read block by block."""
     assert pool.votes is not None
-    rows, (members, _, classes) = pool.rows, pool.votes.shape
-    scores = by_blocks(rows, members * classes, lambda some: measure(ballots(pool, some)))
-    return rows[highest(scores, n, rng)]
+    members, _, classes = pool.votes.shape
+    return by_blocks(rows, members * classes, lambda some: measure(ballots(pool, some)))
+
+
+def _most(pool: Pool, n: int, rng: np.random.Generator, measure: Measure) -> NDArray[np.intp]:
+    """The n selectable rows of which the measure is highest."""
+    rows = pool.rows
+    return rows[highest(pool.per_second(scores(pool, rows, measure), rows), n, rng)]
 
 
 def vote_entropy(pool: Pool, n: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -6,6 +6,7 @@ there are, or raises StrategyError.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,7 @@ from alearn.core.pool import Pool, Select
 from alearn.errors import StrategyError
 
 Need = Literal["proba", "embeddings", "votes"]
+Score = Callable[[Pool, NDArray[np.intp]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Strategy:
     """`function` chooses; `needs` names the arrays of the pool that it cannot do without, and only these are computed.
 
     `cost` is what it computes, in the size N of the pool, the picks B, the dimension D, the classes C and the members M
-    of a committee. `source` is the publication, or the module, that it is from.
+    of a committee. `source` is the publication, or the module, that it is from. `score`, where each item is judged for
+    itself, is the utility of rows, (n,) float64 >= 0, higher = ask first: what stochastic batches are drawn by.
     """
 
     name: str
@@ -31,10 +34,12 @@ class Strategy:
     needs: frozenset[Need]
     cost: str
     source: str
+    score: Score | None = None
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
         """Choose n rows of the pool, or all selectable ones if these are fewer: (min(n, selectable),), best first.
 
+        Of rows that the pool knows to be near copies one is selectable at most.
         The same pool, n and state of `rng` give the same rows.
 
         Raises:
@@ -47,6 +52,7 @@ class Strategy:
                 f"Query strategy {self.name!r} needs {' and '.join(lacking)}, which the pool does not have. "
                 "Choose one that needs less, such as max_herding or random, until there is a model."
             )
+        pool = pool.without_twins()
         count = min(n, int(pool.selectable.sum()))
         if count <= 0:
             return np.empty(0, np.intp)

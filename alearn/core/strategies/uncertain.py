@@ -68,7 +68,7 @@ def highest(values: Scores, n: int, rng: np.random.Generator) -> NDArray[np.intp
 def most(pool: Pool, n: int, rng: np.random.Generator, measure: Measure) -> NDArray[np.intp]:
     """The n selectable rows of which the measure is highest."""
     rows = pool.rows
-    return rows[highest(scores(pool, rows, measure), n, rng)]
+    return rows[highest(pool.per_second(scores(pool, rows, measure), rows), n, rng)]
 
 
 def margin(pool: Pool, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
