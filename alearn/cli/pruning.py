@@ -63,7 +63,8 @@ def parse_budget(text: str) -> Budget:
 def as_values(found: Pruned) -> dict[str, Any]:
     """The outcome as JSON types."""
     steps = [
-        {"ratio": one.ratio, "accepted": one.verdict.accepted, "reason": one.verdict.reason, **asdict(one.found)}
+        {"ratio": one.ratio, "tap": one.tap, "accepted": one.verdict.accepted, "reason": one.verdict.reason}
+        | asdict(one.found)
         for one in found.steps
     ]
     return {

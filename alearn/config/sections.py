@@ -32,7 +32,9 @@ class ItemSpec(Section):
     package: Literal["elpv", "digits"] | None = Field(None, description="A data set that an installed package ships")
     text_column: str = Field("text", description="Column that holds the text of a text item")
     image_column: str = Field("image", description="Column that holds an image's path or URL")
-    group_column: str | None = Field(None, description="Items with the same value are never split by the hold-out")
+    group_column: str | None = Field(
+        None, description="Items with the same value are never split by the hold-out, nor by cross-validation"
+    )
     truth_column: str | None = Field(None, description="Known answers, for robots and simulated annotators only")
     truth: Literal["folder"] | None = Field(None, description="`folder`: the known answer is the parent folder's name")
     recursive: bool = Field(True, description="Look into subfolders")

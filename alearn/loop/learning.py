@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +69,12 @@ class _Gone(Exception):  # noqa: N818 - the items are gone, the loop is not
     def __init__(self, keys: Collection[str]) -> None:
         super().__init__(f"{len(keys)} items")
         self.keys = keys
+
+
+def groups_of(loop: Undertaking, keys: Sequence[str]) -> list[str]:
+    """The group of each item: those of one are judged together, by a model that saw none of them."""
+    found = loop.store.items.groups(keys)
+    return [found[key] for key in keys]
 
 
 def readable(loop: Undertaking, training: Training, cut: Cut) -> Lesson:
@@ -157,6 +163,8 @@ def _climbed(loop: Undertaking, head: Head, x: NDArray[np.float32], lesson: Less
         top=model.ladder,
         metric=metric,
         positive=positive,
+        groups=groups_of(loop, lesson.keys),
+        strength=model.strength,
         seed=loop.config.seed,
         checkpoint=folder,
         report=loop.report.progress,
@@ -192,6 +200,7 @@ def _stayed(
             start=before["start"],
             epochs=before["epochs"],
             temperature=before["temperature"],
+            strength=loop.config.model.strength,
             seed=loop.config.seed,
             checkpoint=folder,
             report=loop.report.progress,

@@ -1,13 +1,13 @@
-"""Thinning the newest version: judged on labels set aside, learned from the pool, and made current where it passes.
+"""Pruning the newest version: judged on labels set aside, learned from the pool, and made current where it passes.
 
-Invariant: the version that was there stays, and is the parent of the thinner one; a kill loses at most a step's work.
+Invariant: the version that was there stays, and is the parent of the smaller one; a kill loses at most a step's work.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,16 +17,18 @@ import numpy as np
 from alearn.core.keys import fingerprint, unit_interval
 from alearn.errors import ModelError
 from alearn.loop.controller import holding
-from alearn.loop.learning import Lesson, readable
-from alearn.loop.recipe import cut_of
+from alearn.loop.learning import Lesson, groups_of, readable
+from alearn.loop.recipe import cut_of, standing_on
 from alearn.loop.undertaking import Undertaking
 from alearn.loop.versions import find, place
 from alearn.models import Head
+from alearn.models.selecting import spread_taps
 from alearn.models.tuned import Tuned
 from alearn.models.zoo import load_network
 from alearn.store.tables import VersionRow
 
 if TYPE_CHECKING:
+    from alearn.models.networks import Network
     from alearn.models.pruning import Budget, Pruned
 
 Say = Callable[[str], None]
@@ -36,7 +38,9 @@ POOL = 2_000
 
 
 def prune_newest(loop: Undertaking, budget: Budget, *, tolerance: float, say: Say) -> Pruned:
-    """Thin the newest version to a budget; where the gate accepts it, it becomes a version of its own, and current.
+    """Cut the newest version down to a budget; where the gate accepts it, it becomes a version of its own, and current.
+
+    Behind a linear head the blocks at the network's end are dropped first, where a head in front of them is as good.
 
     Raises:
         ModelError: there is no version, it is of texts, it is thinned already, or the budget is out of its reach.
@@ -78,7 +82,7 @@ def _pruned(
     trunk = loop.features.trunk_at(cut)
     size = trunk.about.inputs.get("size")
     network = load_network(cut.network, trunk.data, size).upto(cut.tap)
-    content = loop.store.blobs.get(version.weights)
+    content, ladder = loop.store.blobs.get(version.weights), json.loads(version.facts).get("ladder", {})
     lesson = readable(loop, loop.store.annotations.training(holdout=False), cut)
     ready = loop.features.prepared(trunk, lesson.keys)
     kept = [at for at, key in enumerate(lesson.keys) if key in ready]
@@ -94,6 +98,10 @@ def _pruned(
         name=cut.network,
         size=size,
         unlabeled=Pictures(np.stack(list(pool.values()))) if pool else None,
+        taps=_earlier(version, network, say),
+        groups=groups_of(loop, list(ready)),
+        epochs=ladder.get("epochs") if version.rung != "linear" else None,
+        strength=json.loads(version.recipe)["model"].get("strength"),
         metric=target.metric if target else "accuracy",
         positive=target.positive if target else None,
         tolerance=tolerance,
@@ -102,7 +110,17 @@ def _pruned(
         folder=folder,
         say=say,
     )
-    return found if found.tuned is None else replace(found, tuned=replace(found.tuned, tap=cut.tap))
+    if found.tuned is None or found.tuned.tap is not None:
+        return found
+    return replace(found, tuned=replace(found.tuned, tap=cut.tap))
+
+
+def _earlier(version: VersionRow, network: Network, say: Say) -> Sequence[str]:
+    """The taps that a version's network may be cut behind instead."""
+    if version.rung != "linear":
+        say("No blocks are dropped: those at the end were trained for these labels. Channels are cut.")
+        return ()
+    return [tap for tap in spread_taps(network.chain.taps) if tap != network.chain.last]
 
 
 def _pool(loop: Undertaking, lesson: Lesson) -> list[str]:
@@ -113,15 +131,21 @@ def _pool(loop: Undertaking, lesson: Lesson) -> list[str]:
 
 
 def _keep(loop: Undertaking, parent: VersionRow, found: Pruned, asked: dict[str, Any]) -> None:
-    """The thinner network as a version, and the round that makes it current."""
+    """The smaller network as a version, and the round that makes it current."""
     assert found.tuned is not None
-    recipe = json.dumps({**json.loads(parent.recipe), "pruned": asked}, sort_keys=True)
-    facts = {"pruned": {**asked, "before": asdict(found.before), "after": asdict(found.after)}}
+    cut, written = cut_of(parent.recipe), json.loads(parent.recipe)
+    short = replace(cut, tap=found.tuned.tap)
+    if short != cut:
+        written |= standing_on(short, loop.features.trunk_at(short).fingerprint)
+    recipe = json.dumps({**written, "pruned": asked}, sort_keys=True)
+    facts = {
+        "pruned": {**asked, "before": asdict(found.before), "after": asdict(found.after), "tap": found.tuned.tap},
+    }
     key = fingerprint([json.loads(recipe), parent.training_set, parent.key])
     row = {
         "key": key,
         "weights": loop.store.blobs.put(found.tuned.to_bytes()),
-        "trunk": parent.trunk,
+        "trunk": written["trunk"],
         "recipe": recipe,
         "training_set": parent.training_set,
         "labels": parent.labels,

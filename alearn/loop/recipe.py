@@ -11,8 +11,12 @@ from alearn.loop.features import Cut
 
 def recipe(config: Config, cut: Cut, trunk: str) -> dict[str, Any]:
     """As it is written into the version's row; `trunk` is the fingerprint of the loaded network."""
-    network = {"name": cut.network, "size": cut.size, "tap": cut.tap}
-    return {**config.recipe, "network": network, "trunk": trunk}
+    return {**config.recipe, **standing_on(cut, trunk)}
+
+
+def standing_on(cut: Cut, trunk: str) -> dict[str, Any]:
+    """The part of a recipe that says what a version stands on; `trunk` as in `recipe`."""
+    return {"network": {"name": cut.network, "size": cut.size, "tap": cut.tap}, "trunk": trunk}
 
 
 def cut_of(written: str) -> Cut:

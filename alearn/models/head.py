@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alearn.errors import ModelError
+from alearn.models.folds import deal
 from alearn.models.temperature import fit_temperature
 
 STRENGTHS = (1e-3, 5e-3, 3e-2, 3e-1)
@@ -53,6 +54,11 @@ class Head:
             np.exp(logits, out=logits)
             found[start : start + _BLOCK] = logits / logits.sum(axis=1, keepdims=True)
         return found
+
+    @property
+    def classes(self) -> int:
+        """The number of columns of its probabilities."""
+        return len(self.bias)
 
     def scaled(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Weights and bias with the temperature in them."""
@@ -156,7 +162,7 @@ def _validated(
     if len(rows) < 2 * FOLDS or len(np.unique(y[rows])) < 2:
         return strengths[0], 1.0
     z, y = _compact(z[rows])[0], y[rows]
-    fold = folds_of(y, FOLDS)
+    fold = deal(y, None, FOLDS)
     logits: list[Floats] = []
     losses: list[Floats] = []
     for strength in strengths:
@@ -168,13 +174,6 @@ def _validated(
     excess = [(loss - best).mean() - (loss - best).std() / np.sqrt(len(rows)) for loss in losses]
     chosen = next(at for at, more in enumerate(excess) if more <= 0)
     return strengths[chosen], fit_temperature(logits[chosen], y)
-
-
-def folds_of(y: NDArray[np.intp], folds: int) -> NDArray[np.intp]:
-    """The fold of each label, (n,) in [0, folds): each class is dealt out, so that no fold is left without it."""
-    fold = np.empty(len(y), dtype=np.intp)
-    fold[np.argsort(y, kind="stable")] = np.arange(len(y)) % folds
-    return fold
 
 
 def _unseen(

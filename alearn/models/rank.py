@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from alearn.core.estimation import Interval, bootstrap
 from alearn.core.metrics import METRICS, Values
 from alearn.core.transferability import h_score, neighbour_votes
+from alearn.models.folds import deal, numbered
 from alearn.models.head import fit_head
 
 FEW = 100
@@ -113,8 +114,7 @@ def rank(
     """
     if not candidates or any(len(one.x) != len(y) for one in candidates):
         raise ValueError(f"each of {len(candidates)} candidates must have {len(y)} rows, and there must be one")
-    _, group = np.unique(np.arange(len(y)) if groups is None else np.asarray(groups), return_inverse=True)
-    looks = _Looks(np.asarray(y, dtype=np.intp), group, classes, metric, positive, seed)
+    looks = _Looks(np.asarray(y, dtype=np.intp), numbered(groups, len(y)), classes, metric, positive, seed)
     proba = []
     for done, one in enumerate(candidates, 1):
         proba.append(looks.unseen(one.x))
@@ -170,21 +170,12 @@ class _Looks:
         strength = fit_head(x, self.y, self.classes, seed=self.seed).strength
         deals = 2 if len(self.y) <= TWICE else 1
         found = np.zeros((len(x), self.classes), np.float32)
-        for deal in range(deals):
-            fold = self.folds(deal)
-            for held in (fold == number for number in np.unique(fold)):
+        for number in range(deals):
+            fold = deal(self.y, self.group, FOLDS, np.random.default_rng([self.seed, number]))
+            for held in (fold == one for one in np.unique(fold)):
                 head = fit_head(x[~held], self.y[~held], self.classes, seed=self.seed, strength=strength)
                 found[held] += head.proba(x[held]) / deals
         return found
-
-    def folds(self, deal: int) -> Labels:
-        """The fold of each item, (n,): whole groups, the items of a class dealt out evenly."""
-        _, first = np.unique(self.group, return_index=True)
-        order = np.random.default_rng([self.seed, deal]).permutation(len(first))
-        order = order[np.argsort(self.y[first[order]], kind="stable")]
-        fold = np.empty(len(first), dtype=np.intp)
-        fold[order] = np.arange(len(first)) % FOLDS
-        return fold[self.group]
 
     def score(self, proba: Proba) -> Interval:
         """The metric with its interval."""

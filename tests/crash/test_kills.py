@@ -1,13 +1,17 @@
 """A loop that is killed and started again ends exactly as one that never was.
 
-The process is really killed: a forked child runs the loop and sends itself SIGKILL before its n-th call into the store
-or the platform, or is killed by its parent at a random moment. Then another child, with nothing but the files, goes on.
+A forked child runs the loop and sends itself SIGKILL before its n-th call into the store or the platform, or is killed
+by its parent at a random moment. Then another child, with nothing but the files, goes on.
+
+So that every call has its turn without a run up to it, one child is halted (SIGSTOP) before each of them, and its files
+are copied: SIGKILL at that moment would leave just these, as it takes only what the process has not handed over yet.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -36,7 +40,7 @@ WATCHED = {
 }
 
 STRATEGIES = ["random", "uncertainty_herding"]
-TRIALS, KILLS, AT_ONCE = 4, 4, 2
+TRIALS, KILLS, AT_ONCE = 2, 5, 2
 
 
 @pytest.fixture(scope="module")
@@ -89,28 +93,40 @@ def ended(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def counting(die_at: int | None, tell: Path | None = None) -> None:
-    """Make this process count its calls into the store and the platform, and kill itself at the `die_at`-th."""
+def watching(before: Callable[[int, str], None]) -> None:
+    """Make this process call `before` with the number and the name of each call into the store and the platform."""
     seen = 0
 
-    def boundary() -> None:
-        nonlocal seen
-        if die_at is not None and seen == die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        seen += 1
-        if tell is not None:
-            tell.write_text(str(seen))
-
-    def watched(inner: Callable[..., Any]) -> Callable[..., Any]:
+    def watched(name: str, inner: Callable[..., Any]) -> Callable[..., Any]:
         def outer(*args: Any, **kwargs: Any) -> Any:
-            boundary()
+            nonlocal seen
+            before(seen, name)
+            seen += 1
             return inner(*args, **kwargs)
 
         return outer
 
     for kind, names in WATCHED.items():
         for name in names:
-            setattr(kind, name, watched(getattr(kind, name)))
+            setattr(kind, name, watched(f"{kind.__name__}.{name}", getattr(kind, name)))
+
+
+def killed_at(config: Config, boundary: int) -> None:
+    """Run the loop, and be killed before that call."""
+    watching(lambda at, _: os.kill(os.getpid(), signal.SIGKILL) if at == boundary else None)
+    work(config)
+
+
+def halted(config: Config, copies: Path) -> int:
+    """Run the loop in a child that stands still before each call, and copy its files each time; how often that was."""
+    pid = in_child(lambda: (watching(lambda *_: os.kill(os.getpid(), signal.SIGSTOP)), work(config))[-1])
+    count = 0
+    while os.WIFSTOPPED(status := os.waitpid(pid, os.WUNTRACED)[1]):
+        shutil.copytree(config.home_, copies / str(count))
+        count += 1
+        os.kill(pid, signal.SIGCONT)
+    assert os.waitstatus_to_exitcode(status) == 0
+    return count
 
 
 def remembered(config: Config) -> dict[str, Any]:
@@ -136,18 +152,20 @@ def remembered(config: Config) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", params=STRATEGIES)
 def case(request: pytest.FixtureRequest, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One strategy with what an undisturbed run remembers, how many boundaries it passes, and how long it takes."""
+    """One strategy with what an undisturbed run remembers, its calls, and how long it takes."""
     home = tmp_path_factory.mktemp("undisturbed")
     settled = config(pictures, home, request.param)
     work(config(pictures, tmp_path_factory.mktemp("warm"), request.param))  # imports, so that children need not
     began = time.monotonic()
     assert ended(in_child(lambda: work(config(pictures, tmp_path_factory.mktemp("timed"), request.param)))) == 0
     seconds = time.monotonic() - began
-    assert ended(in_child(lambda: (counting(None, home / "boundaries"), work(settled))[-1])) == 0
+    with (home / "calls").open("w") as calls:
+        known = in_child(lambda: (watching(lambda _, name: print(name, file=calls, flush=True)), work(settled))[-1])
+        assert ended(known) == 0
     return {
         "strategy": request.param,
         "truth": remembered(settled),
-        "boundaries": int((home / "boundaries").read_text()),
+        "calls": (home / "calls").read_text().split(),
         "seconds": seconds,
         "pictures": pictures,
     }
@@ -162,17 +180,34 @@ def test_the_undisturbed_run_is_worth_comparing_with(case: dict[str, Any]) -> No
     assert truth["metrics"][-1]["accuracy"] is not None
 
 
-def test_killed_at_every_boundary(case: dict[str, Any], tmp_path: Path) -> None:
-    """Before each call that writes into the store or reaches the platform, for every strategy."""
-    loops = [config(case["pictures"], tmp_path / str(at), case["strategy"]) for at in range(case["boundaries"])]
-    for at in range(0, len(loops), AT_ONCE):
-        some = list(enumerate(loops))[at : at + AT_ONCE]
-        killed = [in_child(lambda at=at, c=c: (counting(at), work(c))[-1]) for at, c in some]
-        assert [ended(pid) for pid in killed] == [-signal.SIGKILL] * len(some), f"boundaries from {at}"
+def ends_the_same(case: dict[str, Any], loops: dict[int, Config]) -> None:
+    """Go on with loops that ended at those calls, each in a new process."""
+    assert loops
+    for first in range(0, len(loops), AT_ONCE):
+        some = list(loops.items())[first : first + AT_ONCE]
         resumed = [in_child(lambda c=c: work(c)) for _, c in some]
-        assert [ended(pid) for pid in resumed] == [0] * len(some), f"boundaries from {at}"
-        for boundary, settled in some:
-            assert remembered(settled) == case["truth"], f"killed at boundary {boundary}"
+        assert [ended(pid) for pid in resumed] == [0] * len(some), f"killed at {some[0][0]} or behind"
+        for at, settled in some:
+            assert remembered(settled) == case["truth"], f"killed before call {at}, {case['calls'][at]}"
+
+
+@pytest.mark.parametrize("case", ["uncertainty_herding"], indirect=True)
+def test_killed_at_every_boundary(case: dict[str, Any], tmp_path: Path) -> None:
+    """Before each call that writes into the store or reaches the platform."""
+    count = halted(config(case["pictures"], tmp_path / "halted", case["strategy"]), tmp_path)
+    assert count == len(case["calls"])
+    ends_the_same(case, {at: config(case["pictures"], tmp_path / str(at), case["strategy"]) for at in range(count)})
+
+
+@pytest.mark.parametrize("case", ["random"], indirect=True)
+def test_killed_before_each_kind_of_call(case: dict[str, Any], tmp_path: Path) -> None:
+    """With SIGKILL, before its last pass."""
+    last = {name: at for at, name in enumerate(case["calls"])}
+    assert len(last) == sum(map(len, WATCHED.values())), "each was called"
+    loops = {at: config(case["pictures"], tmp_path / str(at), case["strategy"]) for at in last.values()}
+    for at, settled in loops.items():
+        assert ended(in_child(lambda at=at, c=settled: killed_at(c, at))) == -signal.SIGKILL, case["calls"][at]
+    ends_the_same(case, loops)
 
 
 def test_killed_at_random_moments(case: dict[str, Any], tmp_path: Path) -> None:

@@ -156,8 +156,9 @@ def test_a_rung_that_fails_later_leaves_a_version_on_the_linear_head(
         assert (last.rung, "GiB of disk" in last.facts) == ("linear", True)
 
 
-def test_a_committee_is_asked_where_a_strategy_needs_its_votes(config: Callable[..., Config]) -> None:
+@pytest.mark.parametrize("name", ["bald", "expected_error_reduction"])
+def test_votes_and_labels_are_there_where_a_strategy_needs_them(name: str, config: Callable[..., Config]) -> None:
     """From the first version on; before it, what needs no model chooses."""
-    with opened(config(query={"strategy": "bald", "batch": 10})) as loop:
+    with opened(config(query={"strategy": name, "batch": 10})) as loop:
         assert run(loop).step is Step.DONE
-        assert {pick.strategy for pick in loop.store.rounds.picks()} == {"max_herding", "bald", "holdout"}
+        assert {pick.strategy for pick in loop.store.rounds.picks()} == {"max_herding", name, "holdout"}

@@ -5,7 +5,7 @@ Imports torch when it is imported.
 
 from alearn.models.pruning.budget import Budget
 from alearn.models.pruning.cost import Cost, costs
-from alearn.models.pruning.gate import Comparison, Scored, Verdict, accept, compare, shortest_tap
+from alearn.models.pruning.gate import Comparison, Verdict, accept, compare, shortest_tap
 from alearn.models.pruning.prune import Pruned, Recipe, Step, prune
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "Cost",
     "Pruned",
     "Recipe",
-    "Scored",
     "Step",
     "Verdict",
     "accept",

@@ -45,20 +45,28 @@ class Budget:
         return self.megabytes is None or after.megabytes <= self.megabytes
 
 
-def ratio_for(budget: Budget, module: nn.Module, example: Mapping[str, Tensor], keep: str) -> float:
+def ratio_for(
+    budget: Budget, module: nn.Module, example: Mapping[str, Tensor], keep: str, *, of: nn.Module | None = None
+) -> float:
     """The least share of channels to take out, in steps of 1 / GRID, by which a network meets a budget.
 
-    Weights matter to no cost, so that cut copies are measured, untrained. `keep` is the path of the head.
+    Weights matter to no cost, so that cut copies are measured, untrained. `keep` is the path of the head. `of` is the
+    longer network that this one was cut out of, if it was: the share of `macs` is one of that network's, and where the
+    cut was enough it takes no channels, 0.
 
     Raises:
         ModelError: not even the thinnest meets it.
     """
     if budget.channels is not None:
         return 1 - budget.channels
+    full = macs(of or module, example)
+    if of is not None and _met(budget, module, full, example):
+        return 0.0
     low, high = 0, GRID
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if _meets(budget, module, example, keep, middle / GRID) else (middle, high)
+        enough = _met(budget, _thinned(module, example, keep, middle / GRID), full, example)
+        low, high = (low, middle) if enough else (middle, high)
     if high == GRID:
         raise ModelError(
             f"A pruning budget must be within reach of this network. {budget} is not, even with "
@@ -67,10 +75,15 @@ def ratio_for(budget: Budget, module: nn.Module, example: Mapping[str, Tensor], 
     return high / GRID
 
 
-def _meets(budget: Budget, module: nn.Module, example: Mapping[str, Tensor], keep: str, ratio: float) -> bool:
+def _thinned(module: nn.Module, example: Mapping[str, Tensor], keep: str, ratio: float) -> nn.Module:
     copy = deepcopy(module)
     thin(copy, list(example.values()), ratio, keep=[copy.get_submodule(keep)])
+    return copy
+
+
+def _met(budget: Budget, module: nn.Module, full: int, example: Mapping[str, Tensor]) -> bool:
+    """Whether a module is within a budget, whose share of the multiplications is one of `full`."""
     if budget.macs is not None:
-        return macs(copy, example) <= budget.macs * macs(module, example)
-    (after,) = costs([copy], example)
+        return macs(module, example) <= budget.macs * full
+    (after,) = costs([module], example)
     return budget.met(after, after)

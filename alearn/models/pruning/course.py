@@ -26,7 +26,7 @@ from alearn.models.training.tail import Tail
 
 RANKED = 64
 """Items on which the contribution of channels is measured."""
-REFITTED = 512
+REFITTED = 1000
 """Items on which layers are fitted again, at most."""
 PIXELS = REFITTED * 160 * 160
 """Pixels of those items together: larger ones show more places each, and their activations must fit into memory."""
@@ -57,17 +57,21 @@ class Course:
     def __post_init__(self) -> None:
         self.student = _calibrated(self.teacher)
 
-    def step(self, ratio: float) -> Tail:
+    def step(self, ratio: float, *, last: bool) -> Tail:
         """Go on to where the share `ratio` of the teacher's channels is gone; returns the student.
+
+        Only behind the `last` step there is descent: what comes before is cut again.
 
         Raises:
             ModelError: the network cannot be thinned.
         """
         self.ratios.append(ratio)
-        key, path = self._key(), self.folder / f"{self.name}-{len(self.ratios)}.safetensors"
+        key, path = self._key(last), self.folder / f"{self.name}-{len(self.ratios)}.safetensors"
         saved = checkpoints.read(path, key)
         if saved is None:
             self._thinned(ratio)
+            if last:
+                self._imitating()
             checkpoints.write(
                 path, key, self.student.state_dict(), {"left": self.left, "widths": widths_of(self.student)}
             )
@@ -85,8 +89,10 @@ class Course:
         self.left = thin(student, [pixels[:RANKED]], ratio, keep=[student.head], left=self.left, widths=widths)
         refit(student, self.teacher, self.left, pixels, seed=self.seed)
         fit_head(student, self.lesson)
+
+    def _imitating(self) -> None:
         imitate(
-            student,
+            self.student,
             self.lesson,
             self.first,
             plan=self.plan,
@@ -100,12 +106,12 @@ class Course:
         side = self.lesson.some(1, self.seed).shape[1]
         return self.lesson.some(min(REFITTED, max(1, PIXELS // side**2)), self.seed)
 
-    def _key(self) -> str:
+    def _key(self, last: bool) -> str:
         """Of all that the student depends on after the last of `ratios`."""
         digest = hashlib.sha256(self.lesson.logits.tobytes())
         digest.update(self._some().numpy().tobytes())
         taught = [weights_digest(self.teacher), digest.hexdigest()]
-        return fingerprint([*taught, self.first, asdict(self.plan), self.seed, self.ratios])
+        return fingerprint([*taught, self.first, asdict(self.plan), self.seed, self.ratios, last])
 
 
 def _calibrated(teacher: Tail) -> Tail:

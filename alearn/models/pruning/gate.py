@@ -1,14 +1,14 @@
 """Whether a thinner network may take the place of the one it was made of: only if the metric holds.
 
 Both are scored on the same items, which neither was trained on. How far the difference may be by chance is told beside
-it: the items are weighted again and again, each time in the same way for both. Invariant: pure; the same numbers give
-the same verdict.
+it: the items are weighted again and again, those of a group alike, each time in the same way for both. Invariant: pure;
+the same numbers give the same verdict.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alearn.core.metrics import METRICS
+from alearn.models.folds import Groups, numbered
 
 RESAMPLES = 500
 
@@ -51,9 +52,18 @@ class Verdict:
 
 
 def compare(
-    y: NDArray[np.integer[Any]], before: Proba, after: Proba, metric: str, *, positive: int | None = None, seed: int
+    y: NDArray[np.integer[Any]],
+    before: Proba,
+    after: Proba,
+    metric: str,
+    *,
+    positive: int | None = None,
+    groups: Groups = None,
+    seed: int,
 ) -> Comparison:
     """The metric of the labels `y` (n,) and two matrices of probabilities (n, C) of the same items.
+
+    Items of a group are one piece of evidence.
 
     Raises:
         KeyError: `metric` is not in METRICS.
@@ -62,7 +72,8 @@ def compare(
     was, is_ = (rule.compute(y, proba, positive) for proba in (before, after))
     if not (math.isfinite(was) and math.isfinite(is_)):
         return Comparison(metric, was, is_, math.nan, len(y))
-    weights = np.random.default_rng(seed).exponential(size=(len(y), RESAMPLES))
+    group = numbered(groups, len(y))
+    weights = np.random.default_rng(seed).exponential(size=(int(group.max()) + 1, RESAMPLES))[group]
     down = np.subtract(*(rule.weighted(y, proba, weights, positive) for proba in (before, after)))
     return Comparison(metric, was, is_, float(np.nanstd(down)), len(y))
 
@@ -84,32 +95,27 @@ def accept(found: Comparison, tolerance: float) -> Verdict:
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A tap with its cross-validated metric, higher is better, and the interval of that."""
+class Gate:
+    """What is compared, the metric with its `positive` class, and how much of it may be lost."""
 
-    tap: str
-    score: float
-    low: float
-    high: float
+    metric: str
+    positive: int | None
+    tolerance: float
+    seed: int
+
+    def judge(
+        self, y: NDArray[np.integer[Any]], before: Proba, after: Proba, groups: Groups
+    ) -> tuple[Comparison, Verdict]:
+        """`compare`, and `accept` what was found."""
+        found = compare(y, before, after, self.metric, positive=self.positive, groups=groups, seed=self.seed)
+        return found, accept(found, self.tolerance)
 
 
-def shortest_tap(scores: Sequence[Scored], tolerance: float) -> tuple[Scored, Verdict]:
-    """The earliest tap whose score is within `tolerance` of the best one's, and why; what is behind it can be dropped.
+def shortest_tap(scores: Mapping[str, float], tolerance: float) -> str | None:
+    """The earliest tap whose score is within `tolerance` of the best one's; what is behind it can be dropped.
 
-    `scores` are in the order of the network; a tap without a score, NaN, is never taken.
-
-    Raises:
-        ValueError: no tap has a score.
+    `scores`, higher is better, are in the order of the network; a tap without a score, NaN, is never taken. None: no
+    tap has one.
     """
-    known = [one for one in scores if math.isfinite(one.score)]
-    if not known:
-        raise ValueError("shortest_tap needs a tap with a score")
-    best = max(known, key=lambda one: one.score)
-    found = next(one for one in known if one.score >= best.score - tolerance)
-    if found.tap == scores[-1].tap:
-        return found, Verdict(False, f"No earlier tap is within {tolerance:g} of {_said(found)}.")
-    return found, Verdict(True, f"{_said(found)} is within {tolerance:g} of the best, {_said(best)}.")
-
-
-def _said(one: Scored) -> str:
-    return f"{one.tap} ({one.score:.4f}, {one.low:.4f} to {one.high:.4f})"
+    known = {tap: score for tap, score in scores.items() if math.isfinite(score)}
+    return next((tap for tap, score in known.items() if score >= max(known.values()) - tolerance), None)

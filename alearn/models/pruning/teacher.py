@@ -6,6 +6,7 @@ teacher of a fold is trained as the model was, on the other labels.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,8 @@ def without(
     y: NDArray[np.intp],
     *,
     rows: Rows,
+    epochs: int | None = None,
+    strength: float | None = None,
     seed: int,
     checkpoint: Path,
     report: Report | None = None,
@@ -51,16 +54,17 @@ def without(
     """The whole tail that a model would be, had it been trained on these rows of the labels alone.
 
     `labeled` are the pictures of the labels `y` (n,), class numbers; `x` (n, D) their embeddings by the network.
+    `epochs`: how many a tuned tail was trained for, none: all of its plan. `strength` is that of linear heads.
     """
+    head = fit_head(x[rows], y[rows], model.classes, seed=seed, strength=strength)
     if isinstance(model, Head):
-        return whole(fit_head(x[rows], y[rows], len(model.bias), seed=seed), network)
-    head = fit_head(x[rows], y[rows], model.classes, seed=seed)
+        return whole(head, network)
     trained = Tail(network.chain, model.start, x.shape[1], model.classes)
     trained.wear(head)
     inputs = labeled if model.start is None else behind(network, labeled, model.start)
-    weights = item_weights(y, model.classes)
+    weights, plan = item_weights(y, model.classes), replace(PLANS[model.rung], stop=epochs)
     fit(
-        trained, inputs, y, rows=rows, weights=weights, plan=PLANS[model.rung], seed=seed,
+        trained, inputs, y, rows=rows, weights=weights, plan=plan, seed=seed,
         checkpoint=checkpoint, report=report,
     )  # fmt: skip
     trained.temperature.fill_(model.temperature)

@@ -80,6 +80,7 @@ class Descent:
             [{"params": one, "pace": pace} for pace, one in paces(module, plan.decay)],
             lr=plan.rate,
             weight_decay=plan.weight_decay,
+            fused=True,
         )
         self.halvings, self.together = 0, plan.batch
 

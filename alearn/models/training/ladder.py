@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from alearn.core.metrics import Proba
 from alearn.errors import ModelError
-from alearn.models.head import Head, fit_head, item_weights
+from alearn.models.folds import Groups
+from alearn.models.head import Head, item_weights
 from alearn.models.networks import Network
 from alearn.models.training.fitting import Plan, fit
 from alearn.models.training.inputs import Inputs
@@ -77,7 +78,9 @@ def climb(
     top: str,
     metric: str,
     positive: int | None = None,
+    groups: Groups = None,
     folds: int = 3,
+    strength: float | None = None,
     seed: int,
     checkpoint: Path,
     report: Progress | None = None,
@@ -85,14 +88,15 @@ def climb(
     """Climb from a linear head, trained on embeddings `x` (n, D) and class numbers `y` (n,), to `top` at most.
 
     `top` is a key of TRIED. A rung is climbed when a metric of METRICS is better than on the rung below by more than
-    its standard error, by k-fold cross-validation on the same labels; the first that does not pay, or fails, is the
-    last that is tried. The state is kept in the folder `checkpoint`, which its owner removes when the result is safe.
+    its standard error, by k-fold cross-validation on the same labels, whole `groups` at a time; the first that does not
+    pay, or fails, is the last that is tried. `strength` is that of linear heads, as in `fit_head`. The state is kept in
+    the folder `checkpoint`, which its owner removes when the result is safe.
     """
-    given = lesson(x, y, head.weights.shape[1], folds=folds, seed=seed)
+    given = lesson(x, y, head.weights.shape[1], groups=groups, folds=folds, seed=seed, strength=strength)
     tried = TRIED[top]
-    if not tried or (few := too_few(y, folds)):
+    if not tried or (few := too_few(y, folds, groups)):
         return Climb("linear", head, tuple(Verdict(rung, False, f"Not tried: {few}") for rung in tried))
-    against = partial(compare, metric, y, fold=given.fold, positive=positive, seed=seed)
+    against = partial(compare, metric, y, fold=given.fold, groups=groups, positive=positive, seed=seed)
     steps = _Steps(ground, ground.network(), given, against, checkpoint, report)
     reached, below, verdicts = Climb("linear", head, ()), given.linear(), []
     for rung, start in steps.all(tried):
@@ -181,6 +185,7 @@ def stay(
     epochs: int,
     temperature: float,
     seed: int,
+    strength: float | None = None,
     checkpoint: Path,
     report: Progress | None = None,
 ) -> Tuned:
@@ -195,7 +200,7 @@ def stay(
     if rung == "blocks" and start is None and (start := default_start(network)) is None:
         raise ModelError(f"{ground.name} must have a tap for its last blocks. It has none now. Train a new version.")
     attempt = attempt_at(rung, start, ground, network)
-    given = attempt.standing_on(lesson(x, y, classes, folds=3, seed=seed))
+    given = attempt.standing_on(lesson(x, y, classes, folds=3, seed=seed, strength=strength))
     return _of_all(attempt, given, ground, epochs=epochs, temperature=temperature, folder=checkpoint, report=report)
 
 
@@ -210,13 +215,13 @@ def _of_all(
     report: Progress | None,
 ) -> Tuned:
     """The tail of all labels, trained for so many epochs."""
-    module, plan = attempt.tail(fit_head(given.x, given.y, given.classes, seed=given.seed)), attempt.plan
-    plan = replace(plan, stop=epochs)
+    every = np.arange(len(given.y))
+    module, plan = attempt.tail(given.head(every)), replace(attempt.plan, stop=epochs)
     fit(
         module,
         attempt.inputs,
         given.y,
-        rows=np.arange(len(given.y)),
+        rows=every,
         weights=item_weights(given.y, given.classes),
         plan=plan,
         seed=given.seed,

@@ -6,14 +6,15 @@ Invariant: no label of a held fold reaches the model that judges it, not even th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from alearn.models.head import Head, fit_head, folds_of, item_weights
+from alearn.models.folds import Groups, deal
+from alearn.models.head import Head, fit_head, item_weights
 from alearn.models.networks import Network
 from alearn.models.temperature import fit_temperature
 from alearn.models.training.fitting import Plan, fit
@@ -32,13 +33,17 @@ CLOSE = 0.02
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """What there is to learn: embeddings (n, D), class numbers (n,), and the fold (n,) in which each label is held."""
+    """What there is to learn: embeddings (n, D), class numbers (n,), and the fold (n,) in which each label is held.
+
+    `strength` is that of linear heads, as in `fit_head`.
+    """
 
     x: Floats
     y: NDArray[np.intp]
     classes: int
     fold: NDArray[np.intp]
     seed: int
+    strength: float | None = None
 
     @property
     def folds(self) -> int:
@@ -48,7 +53,11 @@ class Lesson:
     def heads(self) -> list[Head]:
         """For each fold, the linear head of the labels outside it."""
         outside = (np.flatnonzero(self.fold != number) for number in range(self.folds))
-        return [fit_head(self.x[rows], self.y[rows], self.classes, seed=self.seed) for rows in outside]
+        return [self.head(rows) for rows in outside]
+
+    def head(self, rows: NDArray[np.intp]) -> Head:
+        """The linear head of these labels."""
+        return fit_head(self.x[rows], self.y[rows], self.classes, seed=self.seed, strength=self.strength)
 
     def linear(self) -> Floats:
         """What the linear heads say of the labels that they did not see, (n, C)."""
@@ -58,12 +67,18 @@ class Lesson:
         return found
 
 
-def lesson(x: Floats, y: NDArray[np.intp], classes: int, *, folds: int, seed: int) -> Lesson:
-    """Deal the labels out over folds, each class evenly, otherwise at random."""
-    fold = np.empty(len(y), np.intp)
-    order = np.random.default_rng(seed).permutation(len(y))
-    fold[order] = folds_of(y[order], folds)
-    return Lesson(x, y, classes, fold, seed)
+def lesson(
+    x: Floats,
+    y: NDArray[np.intp],
+    classes: int,
+    *,
+    groups: Groups = None,
+    folds: int,
+    seed: int,
+    strength: float | None = None,
+) -> Lesson:
+    """Deal the labels out over folds: whole groups, each class evenly, otherwise at random."""
+    return Lesson(x, y, classes, deal(y, groups, folds, np.random.default_rng(seed)), seed, strength)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +104,7 @@ class Attempt:
         wanted = given.x[some]
         if probe.shape == wanted.shape and np.abs(probe - wanted).max() <= CLOSE * np.abs(wanted).max():
             return given
-        x = _embeddings(fresh, self.inputs, np.arange(len(given.y)))
-        return Lesson(x, given.y, given.classes, given.fold, given.seed)
+        return replace(given, x=_embeddings(fresh, self.inputs, np.arange(len(given.y))))
 
     def tail(self, head: Head) -> Tail:
         """A tail that says what the head says, as long as it is not trained."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alearn.core.metrics import METRICS, Labels, Proba
+from alearn.models.folds import Groups, numbered, pieces
 
 RESAMPLES = 200
 
@@ -68,15 +69,17 @@ def compare(
     above: Proba,
     *,
     fold: NDArray[np.intp],
+    groups: Groups = None,
     positive: int | None,
     seed: int,
 ) -> Comparison:
     """Compare what two rungs say, (n, C) each, of labels (n,) that neither had seen.
 
     The metric is computed within each fold (n,), whose items one model judged, and averaged. The error is that of the
-    paired difference under a Bayesian bootstrap over the items. Source: Rubin, The Bayesian Bootstrap, 1981.
+    paired difference under a Bayesian bootstrap over the groups. Source: Rubin, The Bayesian Bootstrap, 1981.
     """
-    drawn = np.random.default_rng(seed).exponential(size=(len(y), RESAMPLES))
+    group = numbered(groups, len(y))
+    drawn = np.random.default_rng(seed).exponential(size=(int(group.max()) + 1, RESAMPLES))[group]
     weights = np.concatenate([np.ones((len(y), 1)), drawn], axis=1)
     weighted = METRICS[metric].weighted
     values = [
@@ -88,9 +91,12 @@ def compare(
     return Comparison(metric, float(of_below[0]), float(of_above[0]), error)
 
 
-def too_few(y: NDArray[np.intp], folds: int) -> str | None:
-    """Why these labels cannot be cross-validated, or None: two classes must have two labels in each fold."""
-    counts = np.sort(np.bincount(y))[::-1]
+def too_few(y: NDArray[np.intp], folds: int, groups: Groups = None) -> str | None:
+    """Why these labels cannot be cross-validated, or None: two classes must have two labels in each fold.
+
+    Those of a group count once.
+    """
+    counts = pieces(y, groups)
     if len(counts) > 1 and counts[1] >= 2 * folds:
         return None
     second = int(counts[1]) if len(counts) > 1 else 0

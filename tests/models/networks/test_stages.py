@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from alearn.errors import ModelError
-from alearn.models.networks import Chain, Prefix, Suffix, export, weights_digest
+from alearn.models.networks import Network, Prefix, Suffix, export, weights_digest
 from alearn.models.networks.stages import chained
 from alearn.models.zoo import load_network
 
@@ -30,10 +30,15 @@ NETWORKS = {
 
 
 @functools.cache
-def _chain(name: str, side: int = SIDE) -> Chain:
+def _network(name: str) -> Network:
+    """Loaded once for all tests, which only look at it."""
     if name.startswith("timm:"):
         pytest.importorskip("timm", reason="needs alearn[timm]")
-    return load_network(f"random:{name}", "image", side).chain
+    return load_network(f"random:{name}", "image", _side(name))
+
+
+def _side(name: str) -> int:
+    return 224 if "levit" in name else SIDE
 
 
 def _pictures(side: int = SIDE, count: int = 3) -> Tensor:
@@ -68,15 +73,16 @@ def _library(name: str, side: int) -> nn.Module:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_embeddings_are_the_librarys_and_every_tap_has_its_own(name: str) -> None:
     """Wherever it is cut, trunk and tail give what the whole gives; taps are named after the library's parts."""
-    side = 224 if "levit" in name else SIDE
-    chain, pixels = _chain(name, side), _pictures(side)
+    side = _side(name)
+    chain, pixels = _network(name).chain, _pictures(side)
     mean, std = ((0.5,) * 3,) * 2 if "vit_tiny" in name else ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     with torch.no_grad():
         wanted = _library(name, side)(_normalised(pixels, mean, std))
-        assert torch.allclose(chain(pixels), wanted, rtol=1e-4, atol=1e-5)
+        whole = chain(pixels)
+        assert torch.allclose(whole, wanted, rtol=1e-4, atol=1e-5)
         for tap in chain.taps[:: max(1, len(chain.taps) // 3)]:
             activation = nn.Sequential(*chain.between(None, tap))(chain.entry(pixels))
-            assert torch.equal(Suffix(chain, tap)(activation), chain(pixels))
+            assert torch.equal(Suffix(chain, tap)(activation), whole)
             assert Prefix(chain, tap)(pixels).dtype == torch.float16
             assert chain.pooled(activation, tap).ndim == 2
     assert (chain.taps[0], chain.taps[min(1, len(chain.taps) - 1)], chain.last) == NETWORKS[name]
@@ -85,7 +91,7 @@ def test_the_embeddings_are_the_librarys_and_every_tap_has_its_own(name: str) ->
 @pytest.mark.parametrize(("name", "dim"), [("torchvision:swin_t", 192), ("timm:vit_tiny_patch16_224", 192)])
 def test_an_inner_tap_is_pooled_over_the_picture_whatever_the_layout(name: str, dim: int) -> None:
     """Channels last, or tokens: as many numbers as there are channels."""
-    chain = _chain(name)
+    chain = _network(name).chain
     tap = chain.taps[3]
     with torch.no_grad():
         activation = nn.Sequential(*chain.between(None, tap))(chain.entry(_pictures()))
@@ -97,9 +103,7 @@ def test_an_inner_tap_is_pooled_over_the_picture_whatever_the_layout(name: str, 
 @pytest.mark.parametrize("name", ["torchvision:resnet18", "timm:vit_tiny_patch16_224"])
 def test_what_was_cut_can_be_exported(name: str, tmp_path: Path) -> None:
     """Several taps in one graph, and the activation of one, checked against torch by the export itself."""
-    if name.startswith("timm:"):
-        pytest.importorskip("timm", reason="needs alearn[timm]")
-    network = load_network(f"random:{name}", "image", SIDE)
+    network = _network(name)
     taps = network.chain.taps
     found = export(network, tmp_path, (taps[1], taps[-1]))
     assert (found.engine, found.taps) == ("onnxruntime", taps)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alearn.models.pruning.gate import Comparison, Scored, accept, compare, shortest_tap
+from alearn.models.pruning.gate import Comparison, accept, compare, shortest_tap
 
 unit = st.floats(0, 1)
 
@@ -50,6 +50,16 @@ def test_the_standard_error_is_that_of_repeated_draws() -> None:
     assert compare(*drawn(), "accuracy", seed=0).error == pytest.approx(np.std(losses), rel=0.15)
 
 
+def test_items_of_a_group_are_one_piece_of_evidence() -> None:
+    """Copies that are tied together leave the standard error as it was."""
+    rng = np.random.default_rng(0)
+    y, twice = rng.integers(0, 2, 100), np.repeat(np.arange(100), 2)
+    before, after = rng.dirichlet([1, 1], 100), rng.dirichlet([1, 1], 100)
+    single = compare(y, before, after, "accuracy", seed=0)
+    tied = compare(y[twice], before[twice], after[twice], "accuracy", groups=twice, seed=0)
+    assert (tied.error, tied.items) == (pytest.approx(single.error), 200)
+
+
 def test_labels_that_cannot_decide_the_metric_refuse() -> None:
     """Never a guess."""
     found = compare(np.zeros(5, int), np.eye(2)[[0] * 5], np.eye(2)[[0] * 5], "average_precision", seed=0)
@@ -62,15 +72,13 @@ scores = st.lists(st.one_of(unit, st.just(math.nan)), min_size=1, max_size=8)
 
 @given(values=scores, tolerance=unit)
 def test_the_shortest_tap_is_the_first_that_is_good_enough(values: list[float], tolerance: float) -> None:
-    """Within the tolerance of the best; all before it are not."""
-    taps = [Scored(f"block{at}", value, value, value) for at, value in enumerate(values)]
+    """Within the tolerance of the best; all before it are not. Where no tap has a score there is none."""
+    found = shortest_tap({f"block{at}": value for at, value in enumerate(values)}, tolerance)
     known = [value for value in values if not math.isnan(value)]
     if not known:
-        with pytest.raises(ValueError, match="needs a tap"):
-            shortest_tap(taps, tolerance)
+        assert found is None
         return
-    found, verdict = shortest_tap(taps, tolerance)
-    place = taps.index(found)
-    assert found.score >= max(known) - tolerance
+    assert found is not None
+    place = int(found.removeprefix("block"))
+    assert values[place] >= max(known) - tolerance
     assert not any(value >= max(known) - tolerance for value in values[:place])
-    assert verdict.accepted == (place < len(taps) - 1)

@@ -13,6 +13,7 @@ from alearn.models.head import Head
 from alearn.models.pruning import Budget, Pruned, Recipe, prune
 from alearn.models.pruning.imitation import Gallery
 from alearn.models.pruning.running import outputs
+from alearn.models.pruning.teacher import without
 from alearn.models.training.fitting import Plan
 from alearn.models.training.inputs import Pictures
 from alearn.models.training.tail import Tail, arrays
@@ -117,8 +118,9 @@ def test_trained_last_blocks_are_pruned_with_the_network_in_front_of_them(stripe
     module.wear(stripes.head)
     model = Tuned("blocks", "small", 16, "block0", 1.5, {}, arrays(module))
     recipe = Recipe(steps=1, plan=Plan(epochs=0))
-    found = _pruned(stripes, tmp_path, model, recipe=recipe, budget=Budget(channels=0.75))
+    found = _pruned(stripes, tmp_path, model, recipe=recipe, budget=Budget(channels=0.75), taps=["block0"])
     assert found.tuned is not None
+    assert found.tuned.tap is None, "what was trained is not dropped"
     assert (found.tuned.rung, found.tuned.start, found.tuned.temperature) == ("whole", None, 1.0)
     with pytest.raises(ModelError, match="must not be so already"):
         _pruned(stripes, tmp_path, found.tuned)
@@ -129,9 +131,69 @@ def test_texts_and_too_few_labels_are_refused_with_what_to_do(stripes: Stripes, 
     texts = replace(stripes, network=replace(stripes.network, data="text"))
     with pytest.raises(ModelError, match="Choose an earlier tap instead"):
         _pruned(texts, tmp_path)
+    with pytest.raises(ModelError, match=r"The second most frequent class has 3\."):
+        _pruned(stripes, tmp_path, groups=[f"{label}, {at % 3}" for at, label in enumerate(stripes.y[:200])])
     few = replace(stripes, y=np.array([1] * 7 + [0] * 233))
     with pytest.raises(ModelError, match=r"needs 8 labels of each of two classes.* has 7\."):
         _pruned(few, tmp_path)
+
+
+TAPS = ("stem", "block0", "block1")
+
+
+def test_blocks_that_do_not_help_are_dropped_and_that_may_be_enough(stripes: Stripes, tmp_path: Path) -> None:
+    """The network then ends at the earliest tap that is good enough; no channel is taken."""
+    said: list[str] = []
+    found = _pruned(stripes, tmp_path, taps=TAPS, tolerance=0.05, budget=Budget(macs=0.5), say=said.append)
+    assert found.verdict.accepted
+    assert "Cut behind block0: Log loss lost" in found.verdict.reason
+    assert said == [found.verdict.reason]
+    assert [(step.ratio, step.tap) for step in found.steps] == [(0.0, "block0")]
+    assert found.after.macs < 0.5 * found.before.macs
+    assert found.tuned is not None
+    assert (found.tuned.tap, found.tuned.widths) == ("block0", {})
+    again = tail(Tuned.from_bytes(found.tuned.to_bytes()), small().upto("block0"))
+    logits = outputs(again, stripes.labeled, np.arange(200, 240))
+    assert float((logits.argmax(1) == stripes.y[200:240]).mean()) > 0.8
+
+
+def test_channels_are_cut_out_of_the_shorter_network_and_compared_with_the_whole_one(
+    stripes: Stripes, tmp_path: Path
+) -> None:
+    """The budget is a share of what the whole one costs. Refused channels leave the shorter network."""
+    how = {"taps": ["block0"], "budget": Budget(macs=0.05), "recipe": Recipe(steps=1, plan=Plan(epochs=0)), "seed": 1}
+    thin = _pruned(stripes, tmp_path, tolerance=0.5, **how)
+    assert thin.tuned is not None
+    assert (thin.tuned.tap, [step.tap for step in thin.steps]) == ("block0", ["block0", None])
+    assert thin.after.macs <= 0.05 * thin.before.macs
+    short = _pruned(stripes, tmp_path, tolerance=0.05, **how)
+    assert short.tuned is not None
+    assert (short.tuned.tap, short.tuned.widths, short.verdict.accepted) == ("block0", {}, False)
+    assert short.verdict.reason.startswith("Cut behind block0: Log loss ")
+    assert "% of the channels were refused: Log loss lost" in short.verdict.reason
+    assert 0.4 * short.before.macs < short.after.macs < 0.5 * short.before.macs
+
+
+def test_blocks_that_help_stay_and_it_is_said(stripes: Stripes, tmp_path: Path) -> None:
+    """With the loss of the best earlier tap; then channels are taken out of the whole network, here in vain."""
+    said: list[str] = []
+    recipe = Recipe(steps=1, plan=Plan(epochs=0))
+    found = _pruned(stripes, tmp_path, taps=TAPS, tolerance=-10.0, recipe=recipe, say=said.append)
+    assert said[0].startswith("No blocks are dropped. Cut behind ")
+    assert "at most -10 may be lost" in said[0]
+    assert (found.tuned, [step.tap for step in found.steps]) == (None, [None])
+
+
+def test_the_teacher_of_a_fold_is_trained_as_long_as_the_model_was(stripes: Stripes, tmp_path: Path) -> None:
+    """For the epochs that its version chose, not for all of the plan."""
+    module = Tail(stripes.network.chain, "block1", *stripes.head.weights.shape)
+    model = Tuned("blocks", "small", 16, "block1", 1.0, {}, arrays(module))
+    seen: list[int] = []
+    without(
+        model, stripes.network, stripes.labeled, stripes.x, stripes.y, rows=np.arange(60), epochs=2, seed=0,
+        checkpoint=tmp_path / "teacher", report=lambda epoch, *_: seen.append(epoch),
+    )  # fmt: skip
+    assert seen == [1, 2]
 
 
 def test_a_gallery_shows_every_view_of_the_chosen_items_of_several_inputs() -> None:

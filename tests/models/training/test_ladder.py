@@ -155,6 +155,15 @@ def test_folds_have_all_classes_and_no_item_twice() -> None:
     assert set(np.bincount(given.fold[y == 1]).tolist()) <= {3, 4}
 
 
+def test_a_lesson_holds_groups_together_and_keeps_the_strength_of_its_heads() -> None:
+    """A head that a tail begins with is as strong as the config says."""
+    rng = np.random.default_rng(0)
+    y, groups = np.arange(60) % 2, np.arange(60) // 4
+    given = lesson(rng.normal(size=(60, 3)).astype(np.float32), y, 2, groups=groups, folds=3, seed=0, strength=0.07)
+    assert all(len(set(given.fold[groups == one])) == 1 for one in set(groups))
+    assert [head.strength for head in given.heads()] == [0.07] * 3
+
+
 def test_last_blocks_begin_where_they_are_cheap(solar: Any, task: Any) -> None:
     """Of the real network behind block13, then block10; where nothing is cheap, before the last stage."""
     assert starts(solar.network) == ("block13", "block10")
@@ -166,11 +175,12 @@ def test_last_blocks_begin_where_they_are_cheap(solar: Any, task: Any) -> None:
 def test_solar_cells_are_climbed_for(solar: Any, tmp_path: Path) -> None:
     """The real network, from pictures: whatever the verdict, it has its numbers, and a step follows one that paid."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ladder, "PLANS", {"blocks": Plan(epochs=2, rate=3e-4)})
-        ground = Ground("efficientnet-lite0", 64, lambda: solar.network, lambda: solar.pictures)
-        found = climb(
-            solar.head, solar.x, solar.y, ground, top="blocks", metric="average_precision", seed=0, checkpoint=tmp_path
-        )
+        patch.setattr(ladder, "PLANS", {"blocks": Plan(epochs=1, rate=3e-4)})
+        (pixels,) = solar.pictures.take(np.arange(120))
+        ground = Ground("efficientnet-lite0", 64, lambda: solar.network, lambda: Pictures(pixels.numpy()))
+        x, y = solar.x[:120], solar.y[:120]
+        head = fit_head(x, y, 2, seed=0)
+        found = climb(head, x, y, ground, top="blocks", metric="average_precision", seed=0, checkpoint=tmp_path)
     assert [one.start for one in found.verdicts] == ["block13", "block10"][: 1 + found.verdicts[0].climbed]
     for verdict in found.verdicts:
         assert verdict.comparison is not None

@@ -48,6 +48,19 @@ def test_the_error_is_that_of_the_difference() -> None:
     assert found.error == pytest.approx(np.sqrt(2 * 0.8 * 0.2 / 900), rel=0.2)
 
 
+def test_copies_are_no_evidence() -> None:
+    """Four of each item, tied together, leave the error of single items; taken for independent they would halve it."""
+    y = np.arange(300) % 2
+    below, above = answers(y, 0.8, 1), answers(y, 0.85, 2)
+    four = np.repeat(np.arange(300), 4)
+    how = {"fold": np.zeros(1200, int), "positive": None, "seed": 0}
+    single = compare("accuracy", y, below, above, fold=y * 0, positive=None, seed=0)
+    tied = compare("accuracy", y[four], below[four], above[four], groups=[f"{at:03}" for at in four], **how)
+    loose = compare("accuracy", y[four], below[four], above[four], **how)
+    assert tied.error == pytest.approx(single.error)
+    assert loose.error == pytest.approx(single.error / 2, rel=0.2)
+
+
 def test_a_metric_that_the_labels_cannot_decide_pays_nothing() -> None:
     """A fold without a positive."""
     y = np.zeros(30, int)
@@ -90,3 +103,10 @@ def test_it_pays_exactly_when_the_gain_is_above_its_error(
 def test_labels_that_are_too_few_are_told_from_those_that_suffice(labels: list[int], few: bool) -> None:
     """None at all, one class, one or two labels per class, 100:1 and 10:1."""
     assert (too_few(np.array(labels, dtype=np.intp), 3) is not None) == few
+
+
+def test_labels_of_one_group_count_once() -> None:
+    """A hundred of each class in five groups cannot be dealt into three folds twice."""
+    y = np.arange(200) % 2
+    assert too_few(y, 3) is None
+    assert "second most frequent has 5" in str(too_few(y, 3, groups=np.arange(200) % 10))
