@@ -27,6 +27,9 @@ class Pool:
     class probabilities of each member of a committee, each row sums to 1; None where the strategy needs none. `costs`
     (N,): what an answer is expected to cost, in seconds, positive; a strategy then asks for utility per second; None:
     all cost the same. `twins` (N,) integers: rows of the same number are near copies, of which one is asked at most.
+    `labels` (N,) integers: the number of the class of each row, -1 where it is not known; None where the strategy needs
+    none. `annotations` (N, annotators) integers: the number of the class that each annotator named, -1 where they did
+    not; None where nobody has, or the strategy needs none.
 
     Raises:
         StrategyError: the arrays disagree about N, or a mask is not boolean.
@@ -39,6 +42,8 @@ class Pool:
     votes: NDArray[np.floating[Any]] | None = None
     costs: NDArray[np.floating[Any]] | None = None
     twins: NDArray[np.integer[Any]] | None = None
+    labels: NDArray[np.integer[Any]] | None = None
+    annotations: NDArray[np.integer[Any]] | None = None
 
     def __post_init__(self) -> None:
         size = len(self.selectable)
@@ -57,12 +62,18 @@ class Pool:
                 f"`votes` of a pool of {size} items must have the shape (members, {size}, classes), with at least one "
                 f"member. Got {self.votes.shape}."
             )
-        for name in ("costs", "twins"):
+        for name in ("costs", "twins", "labels"):
             array = getattr(self, name)
             if array is not None and array.shape != (size,):
                 raise StrategyError(
                     f"`{name}` of a pool of {size} items must have the shape ({size},). Got {array.shape}."
                 )
+        said = self.annotations
+        if said is not None and (said.ndim != 2 or len(said) != size or not np.issubdtype(said.dtype, np.integer)):
+            raise StrategyError(
+                f"`annotations` of a pool of {size} items must be integers of the shape ({size}, annotators). "
+                f"Got {said.dtype} {said.shape}."
+            )
         if self.costs is not None and not (np.isfinite(self.costs).all() and (self.costs > 0).all()):
             raise StrategyError(
                 "`costs` of a pool must be positive, finite seconds. Some are not. Estimate them again."
@@ -82,11 +93,11 @@ class Pool:
         return utility if self.costs is None else utility / self.costs[rows].astype(utility.dtype)
 
     def without_twins(self) -> Pool:
-        """The pool in which one row at most of each number in `twins` is selectable: none where one is labeled."""
+        """The pool in which one row at most of each number in `twins` is selectable; none beside a labeled one."""
         if self.twins is None:
             return self
         rows = self.rows
-        rows = rows[~np.isin(self.twins[rows], self.twins[self.labeled])]
+        rows = rows[self.labeled[rows] | ~np.isin(self.twins[rows], self.twins[self.labeled])]
         _, first = np.unique(self.twins[rows], return_index=True)
         left = np.zeros_like(self.selectable)
         left[rows[first]] = True

@@ -36,6 +36,7 @@ class Field:
     labeled: NDArray[np.bool_]
     open: NDArray[np.bool_]
     votes: NDArray[np.float32] | None = None
+    labels: NDArray[np.intp] | None = None
 
     def choose(self, strategy: Strategy, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
         """Up to n rows that were never picked, away from all that is labeled or asked about already."""
@@ -47,7 +48,12 @@ class Field:
 
     def _pool(self, selectable: NDArray[np.bool_], labeled: NDArray[np.bool_]) -> Pool:
         return Pool(
-            proba=self.proba, embeddings=self.embeddings, votes=self.votes, selectable=selectable, labeled=labeled
+            proba=self.proba,
+            embeddings=self.embeddings,
+            votes=self.votes,
+            labels=self.labels,
+            selectable=selectable,
+            labeled=labeled,
         )
 
 
@@ -118,6 +124,7 @@ def _field(
         embeddings=embeddings,
         proba=None if model is None else model.proba(keys),
         votes=_votes(loop, embeddings) if "votes" in needs and embeddings is not None else None,
+        labels=_labels(loop, keys) if "labels" in needs else None,
         picked=np.array([key in by_key for key in keys], dtype=bool),
         labeled=np.array([key in by_key and by_key[key].closed == "labeled" for key in keys], dtype=bool),
         open=np.array([key in by_key and by_key[key].closed is None for key in keys], dtype=bool),
@@ -129,6 +136,13 @@ def _votes(loop: Undertaking, embeddings: NDArray[np.float32]) -> NDArray[np.flo
     lesson = readable(loop, loop.store.annotations.training(holdout=False), loop.features.cut)
     x, seed = loop.features.rows(lesson.keys), loop.config.seed
     return fit_committee(x, lesson.y, len(loop.schema.classes), seed=seed).votes(embeddings)
+
+
+def _labels(loop: Undertaking, keys: Sequence[str]) -> NDArray[np.intp]:
+    """The class number that each key is labeled with, -1 where it is not."""
+    known = loop.store.annotations.training(holdout=False)
+    number = dict(zip(known.keys, loop.schema.indices(list(known.values)), strict=True))
+    return np.array([number.get(key, -1) for key in keys], dtype=np.intp)
 
 
 def _strategy(loop: Undertaking, model: Scorer | None) -> tuple[str, Strategy]:

@@ -1,4 +1,4 @@
-"""Conformance suites for those who write a connector: subclass, say how a person acts on your platform, run pytest.
+"""Conformance suites for those who write a connector or a query strategy: subclass, say what is yours, run pytest.
 
     from alearn.testing import PlatformCase, PlatformConformance
 
@@ -10,8 +10,14 @@
         @pytest.fixture
         def platform_case(self, tmp_path): return ShelfCase(tmp_path)
 
-Every test states one rule of the door in `alearn.platform`; a rule about something your platform cannot do is skipped.
-The suite is made for real servers: each test has a loop name of its own, no project is deleted, few answers are given.
+For a connector, say how a person acts on your platform. Every test states one rule of the door in `alearn.platform`; a
+rule about something your platform cannot do is skipped. The suite is made for real servers: each test has a loop name
+of its own, no project is deleted, few answers are given.
+
+    from alearn.testing import StrategyConformance
+
+    class TestMine(StrategyConformance):
+        name = "my_package.my_module:my_strategy"
 
 Invariant: nothing in alearn imports this module; it needs pytest.
 """
@@ -21,9 +27,20 @@ from __future__ import annotations
 import pytest
 
 # So that a rule that is broken shows what was expected and what was there.
-pytest.register_assert_rewrite("alearn.testing.case", "alearn.testing.rules")
+pytest.register_assert_rewrite("alearn.testing.case", "alearn.testing.rules", "alearn.testing.strategies")
 
 from alearn.testing.case import Bench, BenchMaker, Ledger, PlatformCase, entries, texts  # noqa: E402
 from alearn.testing.rules import PlatformConformance  # noqa: E402
+from alearn.testing.strategies import StrategyConformance, pool_of  # noqa: E402
 
-__all__ = ["Bench", "BenchMaker", "Ledger", "PlatformCase", "PlatformConformance", "entries", "texts"]
+__all__ = [
+    "Bench",
+    "BenchMaker",
+    "Ledger",
+    "PlatformCase",
+    "PlatformConformance",
+    "StrategyConformance",
+    "entries",
+    "pool_of",
+    "texts",
+]

@@ -19,7 +19,7 @@ from alearn.core import geometry
 from alearn.core.strategies import STRATEGIES, Pool, Strategy, herding, resolve, resolve_cold_start
 from alearn.core.strategies.uncertain import highest
 from alearn.errors import StrategyError
-from alearn.testing_strategies import pool_of
+from alearn.testing import pool_of
 
 
 def select(name: str, pool: Pool, n: int, seed: int = 0) -> list[int]:
@@ -68,17 +68,26 @@ class TestKCenter:
     @settings(max_examples=30, deadline=None)
     @given(size=st.integers(3, 90), labeled=st.integers(0, 20), n=st.integers(1, 40), seed=st.integers(0, 10_000))
     def test_picks_what_the_naive_algorithm_picks(self, size: int, labeled: int, n: int, seed: int) -> None:
-        """The lazy search is exact, whatever the sizes."""
+        """The greedy picks are exact, whatever the sizes."""
         pool = pool_of(size, labeled=min(labeled, size - 1), seed=seed)
         n = min(n, int(pool.selectable.sum()))
         assert select("k_center", pool, n) == naive_k_center(pool, n)
 
-    def test_is_exact_when_most_items_are_never_set_apart(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Few items apart, small blocks: many passes, the same picks."""
-        monkeypatch.setattr(importlib.import_module("alearn.core.strategies.k_center"), "APART", 8)
+    @pytest.mark.parametrize("labeled", [0, 3, 60])
+    def test_is_exact_when_few_items_are_at_hand(self, labeled: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Few pivots, few items at hand, small blocks: bounds are brought up to date often, the picks are the same."""
+        for name, value in {"HAND": 8, "LEAST": 4, "WIDE": 2, "PIVOTS": 2}.items():
+            monkeypatch.setattr(importlib.import_module("alearn.core.strategies.k_center"), name, value)
         monkeypatch.setattr(geometry, "BLOCK", 6 * 37)
-        pool = pool_of(400, labeled=3)
+        pool = pool_of(400, labeled=labeled)
         assert select("k_center", pool, 60) == naive_k_center(pool, 60)
+
+    def test_an_answer_that_costs_more_must_be_worth_it(self) -> None:
+        """Of two items equally far away the cheaper one is asked about."""
+        x = np.array([[0, 0], [3, 0], [-3, 0], [0.1, 0]], np.float32)
+        known = np.array([True, False, False, False])
+        pool = Pool(None, x, ~known, known, costs=np.array([1.0, 5.0, 1.0, 1.0]))
+        assert select("k_center", pool, 1) == [2]
 
     def test_far_from_the_origin_it_still_tells_items_apart(self) -> None:
         """Distances are computed around the pool's mean, so a large common offset does not drown them."""
@@ -272,7 +281,8 @@ def test_any_pool_gives_unique_selectable_rows(name: str, data: st.DataObject) -
     selectable, labeled = np.array(data.draw(masks)), np.array(data.draw(masks))
     n = data.draw(st.integers(0, 30))
     votes = np.stack([proba, proba[::-1]]).astype(np.float32)
-    pool = Pool(proba.astype(np.float32), x.astype(np.float32), selectable, labeled, votes)
+    answers = np.where(labeled, raw.argmax(axis=1), -1)
+    pool = Pool(proba.astype(np.float32), x.astype(np.float32), selectable, labeled, votes, labels=answers)
     rows = select(name, pool, n)
     assert len(set(rows)) == len(rows) == min(n, selectable.sum())
     assert selectable[rows].all()
@@ -306,9 +316,9 @@ class TestModal:
 
     def test_what_does_not_scale_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Rather than fill the memory, it names a strategy that does scale."""
-        from alearn.core.strategies import modal
+        from alearn.core.strategies.modal import functions
 
-        monkeypatch.setattr(modal, "MOST", 50)
+        monkeypatch.setattr(functions, "MOST", 50)
         for name, labeled in (("information_density", 5), ("uncertainty_batch_sampling", 0)):
             with pytest.raises(StrategyError, match="Use max_herding"):
                 select(f"modal:{name}", pool_of(80, labeled=labeled), 3)
@@ -381,13 +391,13 @@ def foreign(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["margin", "k_center", "max_herding", "uncertainty_herding"])
+@pytest.mark.parametrize("name", ["margin", "k_center", "max_herding", "uncertainty_herding", "badge"])
 def test_a_memory_mapped_pool_is_never_copied(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is allocated at the peak stays under a fifth of the embeddings, gaps in the mask or none."""
     monkeypatch.setattr(geometry, "BLOCK", 1 << 17)
     monkeypatch.setattr(herding, "CANDIDATES", 256)
     monkeypatch.setattr(herding, "OTHERS", 256)
-    monkeypatch.setattr(importlib.import_module("alearn.core.strategies.k_center"), "APART", 256)
+    monkeypatch.setattr(importlib.import_module("alearn.core.strategies.k_center"), "HAND", 256)
     monkeypatch.setattr(importlib.import_module("alearn.core.strategies.k_center"), "SAMPLE", 256)
     size, dim = 40_000, 256
     x = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (size, dim))

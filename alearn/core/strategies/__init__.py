@@ -1,8 +1,8 @@
 """The query strategies: which items to ask about.
 
 Each is a plain function of arrays in a file named after its idea; the table below is all there is to register one.
-`resolve` also knows modAL's functions (`modal:margin_sampling`) and those of other packages
-(`package.module:function`).
+`resolve` also knows modAL's functions (`modal:margin_sampling`), stochastic batches (`power:margin`) and the functions
+of other packages (`package.module:function`).
 """
 
 from __future__ import annotations
@@ -12,11 +12,20 @@ from functools import partial
 
 from alearn.core import uncertainty
 from alearn.core.pool import Pool, Select
-from alearn.core.strategies import disagreement, modal, uncertain
+from alearn.core.strategies import active_lab, density, disagreement, epig, modal, uncertain
+from alearn.core.strategies.badge import badge
+from alearn.core.strategies.cluster_margin import cluster_margin
+from alearn.core.strategies.density import information_density
 from alearn.core.strategies.disagreement import bald, consensus_entropy, max_disagreement, vote_entropy
+from alearn.core.strategies.drop_query import drop_query
+from alearn.core.strategies.expected_error import expected_error_reduction
 from alearn.core.strategies.herding import max_herding
 from alearn.core.strategies.k_center import k_center
+from alearn.core.strategies.lcmd import lcmd
+from alearn.core.strategies.prob_cover import prob_cover
+from alearn.core.strategies.stochastic import FAMILIES, stochastic
 from alearn.core.strategies.strategy import Need, Score, Strategy
+from alearn.core.strategies.typiclust import typiclust
 from alearn.core.strategies.uncertain import entropy, least_confidence, margin
 from alearn.core.strategies.uncertainty_herding import uncertainty_herding
 from alearn.core.strategies.uniform import uniform
@@ -29,6 +38,7 @@ NOTHING: frozenset[Need] = frozenset()
 PROBA: frozenset[Need] = frozenset({"proba"})
 EMBEDDINGS: frozenset[Need] = frozenset({"embeddings"})
 VOTES: frozenset[Need] = frozenset({"votes"})
+LABELS: frozenset[Need] = frozenset({"labels"})
 
 
 def _certainty(measure: Measure) -> Score:
@@ -57,7 +67,17 @@ STRATEGIES = {
             "Lewis & Gale 1994; Culotta & McCallum 2005",
             _certainty(uncertainty.least_confidence),
         ),
-        Strategy("k_center", k_center, EMBEDDINGS, "O(NBD), a few passes", "Sener & Savarese, ICLR 2018"),
+        Strategy(
+            "information_density",
+            information_density,
+            PROBA | EMBEDDINGS,
+            "O(N(C + D))",
+            "Settles & Craven, EMNLP 2008",
+            density.scores,
+        ),
+        Strategy("k_center", k_center, EMBEDDINGS, "O(NBD) at worst", "Sener & Savarese, ICLR 2018"),
+        Strategy("typiclust", typiclust, EMBEDDINGS, "O(NKD), K = labels + B <= 500", "Hacohen et al., ICML 2022"),
+        Strategy("prob_cover", prob_cover, EMBEDDINGS, "O(BD) on samples", "Yehuda et al., NeurIPS 2022"),
         Strategy("max_herding", max_herding, EMBEDDINGS, "O(BD) on samples", "Bae, Noh & Sutherland, ECCV 2024"),
         Strategy(
             "uncertainty_herding",
@@ -65,6 +85,28 @@ STRATEGIES = {
             PROBA | EMBEDDINGS,
             "O(NC) + O(BD) on samples",
             "Bae, Oliveira & Sutherland, ICLR 2025",
+        ),
+        Strategy("badge", badge, PROBA | EMBEDDINGS, "O(ND), O(NBD) at worst", "Ash et al., ICLR 2020"),
+        Strategy(
+            "cluster_margin", cluster_margin, PROBA | EMBEDDINGS, "O(NC) + O(B^2 D)", "Citovsky et al., NeurIPS 2021"
+        ),
+        Strategy(
+            "expected_error_reduction",
+            expected_error_reduction,
+            PROBA | EMBEDDINGS | LABELS,
+            "O(NC) + 64 candidates x 8 labels x 1,000 items",
+            "Roy & McCallum, ICML 2001",
+        ),
+        Strategy("lcmd", lcmd, EMBEDDINGS, "O(BD) on a sample", "Holzmüller et al., JMLR 2023, for regression"),
+        Strategy(
+            "active_lab", active_lab.active_lab, PROBA, "O(NC)", "Goh & Mueller, ActiveLab, 2023", active_lab.scores
+        ),
+        Strategy(
+            "drop_query",
+            drop_query,
+            PROBA | EMBEDDINGS | VOTES,
+            "O(NMC) + k-means on a sample",
+            "Gupte et al., TMLR 2024",
         ),
         Strategy(
             "vote_entropy",
@@ -93,6 +135,14 @@ STRATEGIES = {
         Strategy(
             "bald", bald, VOTES, "O(NMC)", "Houlsby et al. 2011; Gal et al., ICML 2017", _disagreement(uncertainty.bald)
         ),
+        Strategy(
+            "epig",
+            epig.epig,
+            VOTES,
+            "O(NMC^2 T), T = 32 .. 512",
+            "Bickford Smith et al., AISTATS 2023",
+            epig.scores,
+        ),
     )
 }
 """Every strategy of alearn by its name."""
@@ -101,7 +151,8 @@ STRATEGIES = {
 def resolve(name: str) -> Strategy:
     """The strategy that a config calls `name`.
 
-    One of STRATEGIES, `modal:FUNCTION`, or `package.module:function`. The last names a Strategy, or a plain function of
+    One of STRATEGIES, `modal:FUNCTION`, `power:NAME` (or softmax, softrank) of another with a score, or
+    `package.module:function`. The last names a Strategy, or a plain function of
     (pool, n, rng), which is then given both `proba` and `embeddings`.
 
     Raises:
@@ -110,11 +161,16 @@ def resolve(name: str) -> Strategy:
     if name in STRATEGIES:
         return STRATEGIES[name]
     family, _, rest = name.partition(":")
+    if family in FAMILIES and rest:
+        return _perturbed(name, family, resolve(rest))
     if family == "modal" and rest in modal.FUNCTIONS:
         return modal.modal(rest)
+    if family == "modal":
+        modal.refuse_absent(rest)
     if family == "modal" or not rest or not all(part.isidentifier() for part in [*family.split("."), rest]):
         raise StrategyError(
-            f"A query strategy must be one of {', '.join([*STRATEGIES, *modal.names()])}, or package.module:function. "
+            f"A query strategy must be one of {', '.join([*STRATEGIES, *modal.names()])}; "
+            f"{', '.join(FAMILIES)}: before one with a score, such as power:margin; or package.module:function. "
             f"Got {name!r}. Correct it."
         )
     return _foreign(name, family, rest)
@@ -135,6 +191,17 @@ def resolve_cold_start(name: str) -> Strategy:
         "modal:information_density, or package.module:STRATEGY, a Strategy whose `needs` lack `proba` and `votes`. "
         f"Got {name!r}. Correct it, or remove the line."
     )
+
+
+def _perturbed(name: str, family: str, base: Strategy) -> Strategy:
+    """The stochastic batches of a strategy."""
+    if base.score is None:
+        able = ", ".join(row.name for row in STRATEGIES.values() if row.score is not None)
+        raise StrategyError(
+            f"What follows `{family}:` must be a strategy that judges items one by one: {able}, or another's Strategy "
+            f"with a `score`. Got {name!r}. Correct it."
+        )
+    return stochastic(family, base)
 
 
 def _foreign(name: str, module: str, attribute: str) -> Strategy:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from alearn.core.pool import Pool, Select
 from alearn.errors import StrategyError
 
-Need = Literal["proba", "embeddings", "votes"]
+Need = Literal["proba", "embeddings", "votes", "labels", "annotations"]
 Score = Callable[[Pool, NDArray[np.intp]], NDArray[np.float64]]
 
 
