@@ -250,9 +250,9 @@ def linear(of: Split) -> Head:
     return fit_head(of.data.x[of.train], of.y, 2, seed=of.seed)
 
 
-def measure(table: Table, of: Split, taps: Sequence[str], epochs: int, top: str) -> None:
+def measure(table: Table, of: Split, taps: Sequence[str], epochs: int, top: str, *, alone: bool) -> None:
     table.measure("linear head", of, linear)
-    for tap in taps:
+    for tap in taps if alone else ():
         table.measure(f"blocks behind {tap}", of, partial(trained, rung="blocks", start=tap, epochs=10**6))
     table.measure("the ladder", of, partial(climbed, top=top))
     if epochs:
@@ -265,6 +265,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=Path("runs/benchmarks"), help="where trunks and activations are")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=1, help="of the whole network, and from scratch; 0: neither")
+    parser.add_argument("--alone", action="store_true", help="train behind each tap, too, whether it pays or not")
     parser.add_argument("--size", type=int, default=160)
     parser.add_argument("--top", choices=list(ladder.TRIED), default="blocks", help="how high the ladder may go")
     asked = parser.parse_args()
@@ -278,7 +279,7 @@ def main() -> None:
         print(f"an epoch behind {tap or 'the input':<10}{seconds:8.1f} s, 1/{times[None] / seconds:.1f} of the whole's")
     print(f"{'':<28}" + "".join(f"{name:>8}" for name in ("AP", "F1", "acc.", "ECE T=1", "ECE")) + f"{'CPU s':>10}")
     for seed in range(asked.seeds):
-        measure(table, split(data, seed), taps, asked.epochs, asked.top)
+        measure(table, split(data, seed), taps, asked.epochs, asked.top, alone=asked.alone)
     table.means()
 
 

@@ -185,6 +185,42 @@ def prune(
     prune_model(config, budget=budget, tolerance=tolerance, as_json=as_json)
 
 
+@app.command(epilog="Example: alearn simulate alearn.yaml --strategies margin,random --seeds 8 --labels 400")
+def simulate(  # noqa: PLR0917 - the command's options
+    config: ConfigPath = DEFAULT_CONFIG,
+    strategies: Annotated[
+        str, typer.Option(help="Separated by commas; the config's own, random and margin when left out.")
+    ] = "",
+    seeds: Annotated[int, typer.Option(help="How often each is run.")] = 5,
+    labels: Annotated[
+        int | None, typer.Option(help="What a run may spend; the config's budget, or 400, when left out.")
+    ] = None,
+    batch: Annotated[str, typer.Option(help="Labels a round; several sizes are compared: 16,64.")] = "",
+    noise: Annotated[str, typer.Option(help="Share of wrong answers; several are compared: 0,0.1.")] = "",
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes at a time; the cores when left out.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the results; simulate/NAME beside the loop's.")] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Replay a loop that has run: its labels are the known answers.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare query strategies on items whose answers are known: the real loop, simulated annotators, one page."""
+    from alearn.cli.simulating import simulate as run_simulation
+
+    run_simulation(
+        config,
+        strategies=strategies,
+        seeds=seeds,
+        labels=labels,
+        batch=batch,
+        noise=noise,
+        jobs=jobs,
+        out=out,
+        replay=replay,
+        as_json=as_json,
+    )
+
+
 @app.command(epilog="Example: alearn predict model/ photos/ > predictions.jsonl")
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that `alearn export --model` wrote.")],

@@ -13,6 +13,7 @@ from alearn.config.secrets import masked
 from alearn.config.sections import (
     BudgetSpec,
     ConsensusSpec,
+    GuardSpec,
     HoldoutSpec,
     ItemSpec,
     ModelSpec,
@@ -42,6 +43,7 @@ class Config(Section):
     query: QuerySpec = QuerySpec()
     queue: QueueSpec = QueueSpec()
     holdout: HoldoutSpec = HoldoutSpec()
+    guard: GuardSpec = GuardSpec()
     target: TargetSpec | None = None
     budget: BudgetSpec = BudgetSpec()
     consensus: ConsensusSpec = ConsensusSpec()

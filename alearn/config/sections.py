@@ -106,14 +106,15 @@ class ModelSpec(Section):
         return self
 
 
-_COLD = [name for name, row in STRATEGIES.items() if "proba" not in row.needs]
+_COLD = [name for name, row in STRATEGIES.items() if row.needs <= {"embeddings"}]
 
 
 class QuerySpec(Section):
     """Which items are asked about, and how many in a round."""
 
     strategy: str = Field(
-        "uncertainty_herding", description=f"{', '.join(STRATEGIES)}, modal:NAME, or package.module:function"
+        "auto",
+        description=f"{', '.join(STRATEGIES)}, modal:NAME, power:NAME, or package.module:function",
     )
     cold_start: str = Field(
         "max_herding",
@@ -127,6 +128,13 @@ class QueueSpec(Section):
 
     low: int | None = Field(None, ge=0, le=100_000, description="none: a quarter of the batch")
     high: int | None = Field(None, ge=1, le=200_000, description="none: `low` + batch")
+
+
+class GuardSpec(Section):
+    """A share of each batch that is drawn at random, and what the chosen items have to beat."""
+
+    share: float = Field(0.1, ge=0, le=0.5, description="Of each batch, hold-out items counted in; 0: no guard")
+    feeds: Literal["training", "holdout"] = Field("training", description="Where those go when the hold-out is full")
 
 
 class HoldoutSpec(Section):

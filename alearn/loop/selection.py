@@ -6,23 +6,27 @@ are shown without a suggestion, and are mixed evenly into the queue.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alearn.config import Config
 from alearn.core.keys import fingerprint, unit_interval
 from alearn.core.ranking import interleave, queue_scores
 from alearn.core.seeds import generator
-from alearn.core.strategies import Need, Pool, Strategy, resolve
+from alearn.core.strategies import Need, Pool, Strategy
+from alearn.loop.asking import asking, configured
+from alearn.loop.guarding import Watch, watch
 from alearn.loop.learning import readable
 from alearn.loop.scoring import Scorer, scorer
 from alearn.loop.undertaking import Undertaking
 from alearn.loop.versions import current
 from alearn.models.committee import fit_committee
 from alearn.store.items import Candidate
-from alearn.store.tables import PickRow
+from alearn.store.tables import PickRow, SelectionRow
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,20 @@ class Field:
     picked: NDArray[np.bool_]
     labeled: NDArray[np.bool_]
     open: NDArray[np.bool_]
+    random: NDArray[np.bool_]
     votes: NDArray[np.float32] | None = None
     labels: NDArray[np.intp] | None = None
+
+    def draw(self, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Up to n rows that were never picked, at random."""
+        left = np.flatnonzero(~self.picked)
+        return rng.choice(left, min(n, len(left)), replace=False)
+
+    def without(self, rows: NDArray[np.intp]) -> Field:
+        """The same with these rows picked, and open."""
+        picked, open_ = self.picked.copy(), self.open.copy()
+        picked[rows] = open_[rows] = True
+        return replace(self, picked=picked, open=open_)
 
     def choose(self, strategy: Strategy, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
         """Up to n rows that were never picked, away from all that is labeled or asked about already."""
@@ -60,30 +76,57 @@ class Field:
 def select(loop: Undertaking) -> None:
     """Fill the queue to its high mark when it is low, and order all of it by the newest version; one transaction."""
     config, store, now = loop.config, loop.store, loop.snapshot()
-    round_, picks = store.rounds.last(), store.rounds.picks()
+    round_, picks, before = store.rounds.last(), store.rounds.picks(), store.rounds.selections()
     number = round_.number if round_ else 0
     room = min(config.high - now.open, now.affordable) if now.open <= config.low else 0
     version = current(loop, round_)
     model = None if version is None else scorer(loop, version)
-    name, strategy = _strategy(loop, model)
-    candidates = _usable(loop, model, strategy)
+    needs = configured(loop, model=model is not None).needs
+    candidates = _usable(loop, model, needs)
+    watched = watch(loop, picks, before) if model is not None and room else Watch(_share(before, config.guard.share))
+    field = _field(loop, candidates, picks, model, needs=needs)
+    asked_with = asking(loop, field.keys, field.proba, before)
     held = holdout_draw(
-        candidates, picks, room=room, size=config.holdout.size, rate=config.holdout.rate, seed=config.seed
-    )
-    field = _field(loop, candidates, picks, model, needs=strategy.needs)
+        candidates, picks, room=room, size=_holdout(config, len(picks) + room), rate=config.holdout.rate,
+        seed=config.seed,
+    )  # fmt: skip
     rng = generator(config.seed, config.name, number, f"select-{len(picks)}")
-    waiting = field.open.copy()
-    waiting[field.choose(strategy, room - len(held), rng)] = True
-    order = field.order(strategy, waiting, rng)
-    asked = [field.keys[row] for row in order]
+    drawn = field.draw(_at_random(config, watched.share, room, len(held), rng), rng)
+    waiting = field.open & ~field.random
+    waiting[field.without(drawn).choose(asked_with.strategy, room - len(held) - len(drawn), rng)] = True
+    order = field.order(asked_with.strategy, waiting, rng)
+    aside = [field.keys[row] for row in [*np.flatnonzero(field.open & field.random), *drawn]]
     held_open = [pick.key for pick in picks if pick.closed is None and pick.purpose == "holdout"] + held
-    _write(loop, field, asked, held_open, picks, round_=number, strategy=name, rng=rng)
+    told = {**asked_with.facts, "guard": watched.facts}
+    selection = {"strategy": asked_with.strategy.name, "reason": asked_with.reason, "facts": json.dumps(told)}
+    if room and (not before or before[-1].strategy != asked_with.strategy.name):
+        loop.report.say(f"Asking with {asked_with.strategy.name}: {asked_with.reason}")
+    queue = Asked([field.keys[row] for row in order], aside, held_open)
+    _write(loop, field, queue, picks, round_=number, selection=selection, rng=rng)
 
 
-def _usable(loop: Undertaking, model: Scorer | None, strategy: Strategy) -> list[Candidate]:
+def _share(before: Sequence[SelectionRow], base: float) -> float:
+    """The random share as it was last."""
+    return float(json.loads(before[-1].facts).get("guard", {}).get("share", base)) if before else base
+
+
+def _holdout(config: Config, places: int) -> int:
+    """How many hold-out items are asked for in all, of so many places."""
+    guard = config.guard
+    return max(config.holdout.size, round(guard.share * places)) if guard.feeds == "holdout" else config.holdout.size
+
+
+def _at_random(config: Config, share: float, room: int, held: int, rng: np.random.Generator) -> int:
+    """How many of the new places are drawn at random to be trained on; hold-out items are random, too, and count."""
+    if config.guard.feeds == "holdout" and share <= config.guard.share:
+        return 0
+    return max(0, min(room - held, int(share * room + rng.random()) - held))
+
+
+def _usable(loop: Undertaking, model: Scorer | None, needs: frozenset[Need]) -> list[Candidate]:
     """The candidates that could be read, by the network where it is asked, and by the version."""
     candidates, lost = loop.store.items.candidates(), frozenset[str]()
-    if model is None or strategy.needs & {"embeddings", "votes"}:
+    if model is None or needs & {"embeddings", "votes"}:
         lost = loop.features.ensure([one.key for one in candidates])
     if model is not None:
         lost |= model.ensure([one.key for one in candidates if not (one.holdout or one.key in lost)])
@@ -128,6 +171,7 @@ def _field(
         picked=np.array([key in by_key for key in keys], dtype=bool),
         labeled=np.array([key in by_key and by_key[key].closed == "labeled" for key in keys], dtype=bool),
         open=np.array([key in by_key and by_key[key].closed is None for key in keys], dtype=bool),
+        random=np.array([key in by_key and by_key[key].purpose == "random" for key in keys], dtype=bool),
     )
 
 
@@ -145,40 +189,53 @@ def _labels(loop: Undertaking, keys: Sequence[str]) -> NDArray[np.intp]:
     return np.array([number.get(key, -1) for key in keys], dtype=np.intp)
 
 
-def _strategy(loop: Undertaking, model: Scorer | None) -> tuple[str, Strategy]:
-    """The configured strategy, or the one for a cold start while there is no model."""
-    query = loop.config.query
-    name = query.cold_start if model is None else query.strategy
-    return name, resolve(name)
+@dataclass(frozen=True)
+class Asked:
+    """Keys that are asked about, the most informative first; keys drawn at random to be trained on; of the hold-out."""
+
+    asked: list[str]
+    random: list[str]
+    held: list[str]
+
+    def mixed(self, rng: np.random.Generator) -> list[str]:
+        """All of them; the random ones everywhere among the asked."""
+        return interleave(interleave(self.asked, self.random, rng), self.held, rng)
+
+    def purpose(self, key: str, strategy: str) -> dict[str, str]:
+        """What a pick says of why it was picked."""
+        if key in self.held:
+            return {"purpose": "holdout", "strategy": "holdout"}
+        if key in self.random:
+            return {"purpose": "random", "strategy": "random"}
+        return {"purpose": "query", "strategy": strategy}
 
 
 def _write(
     loop: Undertaking,
     field: Field,
-    asked: Sequence[str],
-    held: Sequence[str],
+    queue: Asked,
     picks: Sequence[PickRow],
     *,
     round_: int,
-    strategy: str,
+    selection: Mapping[str, str],
     rng: np.random.Generator,
 ) -> None:
-    queue = interleave(asked, held, rng)
-    scores = queue_scores(len(queue))
-    suggestions, known, apart = _suggestions(loop, field, asked), {pick.key for pick in picks}, set(held)
+    keys = queue.mixed(rng)
+    scores = queue_scores(len(keys))
+    suggestions, known = _suggestions(loop, field, [*queue.asked, *queue.random]), {pick.key for pick in picks}
     places = {
         key: {"score": float(score), "label": suggestions.get(key, (None, None))[0]}
         | {"confidence": suggestions.get(key, (None, None))[1]}
-        for key, score in zip(queue, scores, strict=True)
+        for key, score in zip(keys, scores, strict=True)
     }
     fresh = [
-        {"key": key, "round": round_ + 1, "rank": rank, **places[key]}
-        | {"purpose": "holdout" if key in apart else "query", "strategy": "holdout" if key in apart else strategy}
-        for rank, key in enumerate(queue)
+        {"key": key, "round": round_ + 1, "rank": rank, **places[key], **queue.purpose(key, selection["strategy"])}
+        for rank, key in enumerate(keys)
         if key not in known
     ]
     version = f"alearn-r{round_:04d}-{fingerprint(places)[:12]}"
-    loop.store.rounds.choose(fresh, places, version=version, round_=round_)
+    selection = {**selection, "at": loop.clock.now()}
+    loop.store.rounds.choose(fresh, places, version=version, round_=round_, selection=selection)
 
 
 def _suggestions(loop: Undertaking, field: Field, keys: Sequence[str]) -> dict[str, tuple[str, float]]:

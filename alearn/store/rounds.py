@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from alearn.store.database import chunks, upsert
 from alearn.store.items import put_aside
 from alearn.store.scope import Scope
-from alearn.store.tables import ChoiceRow, LoopRow, MetricRow, PickRow, RoundRow, VersionRow
+from alearn.store.tables import ChoiceRow, LoopRow, MetricRow, PickRow, RoundRow, SelectionRow, VersionRow
 
 
 class Rounds:
@@ -21,9 +21,18 @@ class Rounds:
         self._scope = scope
 
     def choose(
-        self, picks: Sequence[Mapping[str, Any]], places: Mapping[str, Mapping[str, Any]], *, version: str, round_: int
+        self,
+        picks: Sequence[Mapping[str, Any]],
+        places: Mapping[str, Mapping[str, Any]],
+        *,
+        version: str,
+        round_: int,
+        selection: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write new picks, and the places (score, label, confidence) of all open ones, as the queue that is wanted."""
+        """Write new picks, and the places (score, label, confidence) of all open ones, as the queue that is wanted.
+
+        `selection` says how they were chosen.
+        """
         with self._scope.write() as session:
             fresh = [{"loop_id": self._scope.loop_id, "pushed": False, "closed": None, **pick} for pick in picks]
             upsert(session, PickRow, fresh, keep=True)
@@ -32,7 +41,15 @@ class Rounds:
                 for row in session.exec(query):
                     row.sqlmodel_update(dict(places[row.key]))
                     session.add(row)
+            if selection is not None:
+                upsert(session, SelectionRow, [{"loop_id": self._scope.loop_id, "round": round_, **selection}])
             self._loop(session, queue_wanted=version, queue_round=round_)
+
+    def selections(self) -> list[SelectionRow]:
+        """How the items of each round were chosen, oldest first."""
+        query = select(SelectionRow).where(SelectionRow.loop_id == self._scope.loop_id)
+        with self._scope.read() as session:
+            return list(session.exec(query.order_by(col(SelectionRow.round))))
 
     def pushed(self, keys: Collection[str], refused: Mapping[str, str], *, queue: str, at: str) -> None:
         """The platform has these tasks, has refused those (which are put aside), and shows this queue."""

@@ -77,9 +77,10 @@ class QuarantineRow(SQLModel, table=True):
 class PickRow(SQLModel, table=True):
     """An item that was chosen to be asked about.
 
-    `purpose` is "query" or "holdout". `score` is its place in the queue (0 = ask first), `label` and `confidence` the
-    suggestion. `pushed` says that the platform has it. `closed` says why it is no longer open: labeled, skipped, empty,
-    refused, missing, unreadable. `strategy` is "found" for a task that was on the platform before anybody picked it.
+    `purpose` is "query", "random" (drawn to be trained on, whatever a strategy thinks) or "holdout". `score` is its
+    place in the queue (0 = ask first), `label` and `confidence` the suggestion. `pushed`: the platform has it.
+    `closed` says why it is no longer open: labeled, skipped, empty, refused, missing, unreadable. `strategy` is "found"
+    for a task that was on the platform before anybody picked it.
     """
 
     __tablename__ = "pick"
@@ -146,6 +147,23 @@ class ChoiceRow(SQLModel, table=True):
     size: int | None = None
     tap: str | None = Field(default=None, sa_type=Text)
     reason: str = Field(sa_type=Text)
+    at: str = Field(sa_type=Text)
+
+
+class SelectionRow(SQLModel, table=True):
+    """With what a round's items were chosen and ordered, and why. `round` is the one that chose: 0 before any training.
+
+    `facts` is a JSON object: the phase, the share drawn at random, what the guard found, and what the round's version
+    answered of some items, to be compared with the next one's.
+    """
+
+    __tablename__ = "selection"
+
+    loop_id: int = _loop_key()
+    round: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    strategy: str = Field(sa_type=Text)
+    reason: str = Field(sa_type=Text)
+    facts: str = Field(sa_type=Text)
     at: str = Field(sa_type=Text)
 
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -71,6 +71,7 @@ def test_ranks_share_what_there_is(table: np.ndarray) -> None:
     assert mean_ranks(better)[-1] == 1
 
 
+@settings(max_examples=25)
 @given(TABLES)
 def test_every_pair_has_one_p_value(table: np.ndarray) -> None:
     p = pairwise(table)

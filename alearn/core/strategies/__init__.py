@@ -12,7 +12,7 @@ from functools import partial
 
 from alearn.core import uncertainty
 from alearn.core.pool import Pool, Select
-from alearn.core.strategies import active_lab, density, disagreement, epig, modal, uncertain
+from alearn.core.strategies import active_lab, auto, density, disagreement, epig, modal, uncertain
 from alearn.core.strategies.badge import badge
 from alearn.core.strategies.cluster_margin import cluster_margin
 from alearn.core.strategies.density import information_density
@@ -54,6 +54,7 @@ def _disagreement(measure: Measure) -> Score:
 STRATEGIES = {
     row.name: row
     for row in (
+        Strategy("auto", auto.by_pool, EMBEDDINGS, "as what it chooses", "docs/strategies.md"),
         Strategy("random", uniform, NOTHING, "O(N)", "the baseline"),
         Strategy(
             "margin", margin, PROBA, "O(NC)", "Scheffer et al. 2001; Bahri et al. 2022", _certainty(uncertainty.margin)
