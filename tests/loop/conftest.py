@@ -30,6 +30,7 @@ def config(photos: Path, tmp_path: Path) -> Callable[..., Config]:
             "query": {"batch": 10, "strategy": "margin"},
             "queue": {"low": 0},
             "holdout": {"size": 10},
+            "guard": {"share": 0},
             "budget": {"labels": 30},
             "platform": {"name": "simulated"},
             "home": str(tmp_path / "home"),
