@@ -18,7 +18,7 @@ from alearn.loop.export import export_model_of
 from alearn.loop.plan import Step, plan
 from alearn.loop.undertaking import Undertaking, opened
 from alearn.store.blobs import write_whole
-from alearn.store.tables import ChoiceRow, MetricRow, VersionRow
+from alearn.store.tables import ChoiceRow, MetricRow, SelectionRow, VersionRow
 
 IN_WORDS = {
     Step.PREPARE: "prepare: create the annotators' project",
@@ -113,11 +113,13 @@ def show_history(path: Path, *, as_json: bool) -> None:
         used = _strategies(loop)
         versions = {row.key: row for row in loop.store.rounds.versions()}
         choice = loop.store.rounds.choice()
+        asked = {row.round: row for row in loop.store.rounds.selections()}
     points: list[dict[str, Any]] = [
         {"round": row.number, "labels": row.labels, "holdout_labels": row.holdout_labels, "version": row.version}
         | _version(versions[row.version])
         | {"placed": row.placed}
         | {"strategies": used.get(row.number, []), "metrics": numbers(metrics), "at": row.at, "seconds": row.seconds}
+        | {"next": _selection(asked.get(row.number))}
         | {"decision": row.kind, "reason": row.reason, "libraries": json.loads(row.libraries)}
         for row, metrics in rounds
     ]
@@ -137,10 +139,21 @@ def _version(row: VersionRow) -> dict[str, Any]:
     return {"rung": row.rung, "network": network, "parent": row.parent, "facts": json.loads(row.facts)}
 
 
+def _selection(row: SelectionRow | None) -> dict[str, Any] | None:
+    """With what was asked after a round, and why, as JSON types; without the answers that are kept to be compared."""
+    if row is None:
+        return None
+    facts = {name: value for name, value in json.loads(row.facts).items() if name != "answers"}
+    return {"strategy": row.strategy, "reason": row.reason, **facts}
+
+
 def _remarks(points: Sequence[Mapping[str, Any]], choice: ChoiceRow | None) -> Iterator[tuple[str, str]]:
     """Why the network was chosen, and what the ladder and pruning found, newest first."""
     if choice is not None:
         yield "network", choice.reason
+    asked = [one for point in points if (one := point["next"])]
+    changes = [one for at, one in enumerate(asked) if not at or asked[at - 1]["strategy"] != one["strategy"]]
+    yield from (("asked with", f"{one['strategy']}: {one['reason']}") for one in reversed(changes[-3:]))
     said = [text for point in reversed(points) for text in point["facts"].get("verdicts", [])]
     yield from (("training", text) for text in dict.fromkeys(said[:6]))
 

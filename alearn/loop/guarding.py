@@ -90,7 +90,7 @@ def _check(loop: Undertaking, chosen: Sequence[PickRow], picks: Sequence[PickRow
     new = np.flatnonzero([key in newest for key in known.keys])
     base = np.flatnonzero([key not in newest and key not in drawn for key in known.keys])
     random = np.flatnonzero([key in drawn for key in known.keys])
-    if min(len(new), len(held.keys) // 2 + len(random)) < FEWEST or not len(base):
+    if len(held.keys) < 2 or min(len(new), len(held.keys) // 2 + len(random)) < FEWEST or not len(base):
         return None
     groups = loop.store.items.groups(held.keys)
     of_item = np.unique([groups[key] for key in held.keys], return_inverse=True)[1]
