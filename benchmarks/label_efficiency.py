@@ -192,18 +192,25 @@ def played(name: str, strategy: str, seed: int, home: Path) -> dict[str, object]
 
 
 class Phases:
-    """What is asked with in each round: the strategy of that name, after a cold start of its own kind."""
+    """What is asked with in each round: `auto` as the loop does it; others after a first batch at random."""
 
     def __init__(self, strategy: str) -> None:
-        self.strategy = strategy
+        self.strategy, self.answers = strategy, None
 
     def choose(self, y: Labels, classes: int, proba: Floats | None, batch: int) -> tuple[str, str]:
-        """The strategy's name, and why."""
-        from alearn.core.strategies import resolve
+        """The strategy's name, and the phase."""
+        from alearn.core.strategies import auto, resolve
 
-        if proba is None and resolve(self.strategy).needs & {"proba", "votes", "labels"}:
-            return "random", "no model yet"
-        return self.strategy, ""
+        if self.strategy != auto.NAME:
+            early = proba is None and resolve(self.strategy).needs & {"proba", "votes", "labels"}
+            return ("random" if early else self.strategy), ""
+        last, agreed = self.answers, None
+        if proba is not None:
+            self.answers = proba[:1000].argmax(axis=1)
+            agreed = None if last is None else auto.agreement(last, self.answers)
+        state = auto.State(np.bincount(y, minlength=classes), model=proba is not None, agreement=agreed)
+        found = auto.choose(state)
+        return found.name, found.phase
 
 
 def full(name: str, seed: int, home: Path) -> float:

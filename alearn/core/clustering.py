@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from alearn.core.geometry import NOISE, Floats, Matrix, blocks, nearest, squared_norms, take
 from alearn.core.seeding import Rows, plus_plus
@@ -55,10 +54,18 @@ def kmeans(x: Floats, k: int, rng: np.random.Generator, weights: Floats | None =
         if before is not None and (before == of_row).all():
             break
         before = of_row
-        sums = csr_matrix((heft, (of_row, np.arange(len(x)))), (len(centers), len(x)))
-        mass = np.bincount(of_row, heft, len(centers)).astype(np.float32)
-        centers = np.where(mass[:, None] > 0, (sums @ x) / np.maximum(mass, 1e-12)[:, None], centers)
+        centers = _means(x, heft, of_row, centers)
     return centers
+
+
+def _means(x: Floats, heft: Floats, of_row: NDArray[np.intp], before: Floats) -> Floats:
+    """The weighted mean of each cluster's rows; its center `before` where it has none."""
+    found, order = before.copy(), np.argsort(of_row, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(of_row[order])) + 1):
+        mass = heft[rows].sum()
+        if mass > 0:
+            found[of_row[rows[0]]] = heft[rows] @ x[rows] / mass
+    return found
 
 
 def clusters(

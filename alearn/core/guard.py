@@ -9,12 +9,12 @@ Invariant: pure; the share of random items follows from the checks that are writ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 DOUBT = 0.05
 """Chosen items are behind where chance alone would say so at most this often."""
@@ -41,7 +41,7 @@ class Check:
         """How probable so bad a result is if both are equally good, one-sided, in [0, 1]: small = chosen are behind."""
         if self.error <= 0:
             return 1.0 if self.ahead >= 0 else 0.0
-        return float(norm.cdf(self.ahead / self.error))
+        return (1 + math.erf(self.ahead / self.error / math.sqrt(2))) / 2
 
     @property
     def behind(self) -> bool:

@@ -46,7 +46,7 @@ def task() -> Any:
 
 @pytest.fixture
 def climbing(task: Any, config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """A loop of 240 such pictures, whose first climb is due at 60 labels."""
+    """A loop of 240 such pictures, whose first climb is due at 110 labels."""
     pixels, y = task.pictures(240)
     for at, (image, truth) in enumerate(zip(pixels, y, strict=True)):
         folder = tmp_path / "pictures" / ("odd" if truth else "even")
@@ -54,7 +54,7 @@ def climbing(task: Any, config: Callable[..., Config], tmp_path: Path, monkeypat
         Image.fromarray(image).save(folder / f"{at}.png")
     entry = Pretrained("small", "image", "none", "here", task.SIDE, 0, lambda: "small", lambda _: task.network())
     monkeypatch.setitem(ZOO, "small", entry)
-    monkeypatch.setattr(learning, "climb_due", lambda labels, tried: climb_due(labels + 140, tried and tried + 140))
+    monkeypatch.setattr(learning, "climb_due", lambda labels, tried: climb_due(labels + 90, tried and tried + 90))
     monkeypatch.setattr(ladder, "PLANS", {rung: Plan(epochs=8, rate=1e-2) for rung in ladder.PLANS})
     return config(
         items={"path": str(tmp_path / "pictures"), "truth": "folder"},

@@ -80,7 +80,6 @@ class Descent:
             [{"params": one, "pace": pace} for pace, one in paces(module, plan.decay)],
             lr=plan.rate,
             weight_decay=plan.weight_decay,
-            fused=True,
         )
         self.halvings, self.together = 0, plan.batch
 
