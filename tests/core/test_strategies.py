@@ -337,7 +337,7 @@ class TestResolve:
         """The message lists every name and the shape of a foreign one."""
         for name in ("marginn", "modal:margin", "a b:c", ":x", "x:", "modal:"):
             with pytest.raises(
-                StrategyError, match=r"one of auto, random, margin.*modal:margin_sampling.*package\.module"
+                StrategyError, match=r"one of auto, random, margin.*modal:margin_sampling.*package\."
             ):
                 resolve(name)
 
