@@ -14,6 +14,7 @@ import argparse
 import importlib.util
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=160)
     parser.add_argument("--channels", type=float, default=0.5, help="the share that is left")
     parser.add_argument("--rung", choices=["linear", "blocks"], default="blocks")
-    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=Recipe().steps)
+    parser.add_argument("--epochs", type=int, default=Recipe().plan.epochs, help="of imitation behind the last step")
     parser.add_argument("--folds", type=int, default=1, help="of four, how many are set aside in turn to judge")
     parser.add_argument("--tolerance", type=float, default=0.01)
     parser.add_argument("--seed", type=int, default=0)
@@ -90,7 +92,7 @@ def main() -> None:
             metric="average_precision",
             tolerance=given.tolerance,
             budget=Budget(channels=given.channels),
-            recipe=Recipe(steps=given.steps, folds=given.folds),
+            recipe=Recipe(given.steps, replace(Recipe().plan, epochs=given.epochs), folds=given.folds),
             seed=given.seed,
             folder=Path(folder),
             say=lambda text: print(f"{time.perf_counter() - started:5.0f} s  {text}", flush=True),

@@ -18,11 +18,11 @@ from alearn.core.geometry import NOISE, Floats, Matrix, nearest, squared_norms, 
 from alearn.core.pool import Pool
 
 CANDIDATES = 4096
-"""Rows that may be picked at a time, at least; eight times the picks if that is more."""
+"""Rows that may be picked at a time, at least; four times the picks if that is more."""
 OTHERS = 4096
 """Rows that stand for the rest of the pool."""
 SLICE = 1024
-"""Picks at a time: bounds the similarity matrix to 8 * SLICE by 8 * SLICE + OTHERS, 400 MiB."""
+"""Picks at a time: bounds the similarity matrix to 4 * SLICE by 4 * SLICE + OTHERS, 128 MiB."""
 TRIES = 32
 """Candidates whose gain is computed at once."""
 
@@ -59,7 +59,7 @@ def _slice(
     rng: np.random.Generator,
 ) -> NDArray[np.intp]:
     """At most SLICE picks among the rows that are `left`, given those that are `known`."""
-    candidates = _candidates(left, weights, max(CANDIDATES, 8 * n), rng)
+    candidates = _candidates(left, weights, max(CANDIDATES, 4 * n), rng)
     others, share = _others(candidates, len(left), rng)
     a, b = (_directions(take(x, rows)) for rows in (candidates, others))
     labeled = _directions(take(x, np.flatnonzero(known)))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from alearn.core.geometry import NOISE, Floats, Matrix, blocks, nearest, spread, squared_norms, take
 from alearn.core.pool import Pool
 
-PIVOTS = 128
+PIVOTS = 256
 """Labeled items from which every row's first bound is."""
 HAND = 2048
 """Rows at hand, at most: more of them mean fewer passes over the bounds, and more work for each pick."""
