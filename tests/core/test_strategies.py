@@ -336,9 +336,7 @@ class TestResolve:
     def test_a_stranger_is_told_what_is_allowed(self) -> None:
         """The message lists every name and the shape of a foreign one."""
         for name in ("marginn", "modal:margin", "a b:c", ":x", "x:", "modal:"):
-            with pytest.raises(
-                StrategyError, match=r"one of auto, random, margin.*modal:margin_sampling.*package\."
-            ):
+            with pytest.raises(StrategyError, match=r"one of auto, random, margin.*modal:margin_sampling.*package\."):
                 resolve(name)
 
     def test_a_foreign_function_is_found(self, foreign: types.ModuleType) -> None:
