@@ -20,7 +20,7 @@ from alearn.config import Config, load
 from alearn.loop.intake import take_in
 from alearn.loop.undertaking import opened
 
-KILLS, PER_LOOP = 20, 5
+KILLS, PER_LOOP = 10, 5
 
 
 @pytest.fixture(scope="module")
