@@ -163,6 +163,74 @@ class Platform(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Call:
+    """An HTTP request that reached `alearn serve` below a loop's address.
+
+    `path` is what follows that address, with a leading slash; the names of `headers` are in lower case.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # they may carry a secret
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is answered: an HTTP status, and a value that is sent as JSON."""
+
+    status: int = 200
+    content: Any = None
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What a model version believes of an item: a class, and how surely, in [0, 1]."""
+
+    label: str
+    confidence: float
+
+
+class Host(Protocol):
+    """What `alearn serve` offers to a platform that hears a call. Nothing here waits for training."""
+
+    def wake(self) -> None:
+        """Something may have changed: the controller looks as soon as it can. Many calls are one look."""
+        ...
+
+    def train(self) -> None:
+        """Train on the labels there are as soon as that can be done, however few are new."""
+        ...
+
+    def version(self) -> str | None:
+        """The newest model version's key; None before the first."""
+        ...
+
+    def suggest(self, keys: Sequence[str]) -> Mapping[str, Suggestion]:
+        """What is believed of those of the items that may get a suggestion and of which something is known."""
+        ...
+
+
+@runtime_checkable
+class Listening(Protocol):
+    """A platform that can say when something changes. The loop is complete without it: a call is a hint to look."""
+
+    def subscribe(self, address: str | None) -> None:
+        """Let the platform call `address` (what `hear` gets is below it) from now on; None: no longer. Idempotent.
+
+        What an earlier address left behind is removed. Called by the controller only, after `prepare`.
+        """
+        ...
+
+    def hear(self, call: Call, host: Host) -> Reply:
+        """Answer a call in milliseconds, from any thread, without the network. 404 for a path that is not known.
+
+        The body is not believed: it can at most wake the loop. What is not signed as it should be is answered with 401.
+        """
+        ...
+
+
 class Server(Protocol):
     """A private server that alearn runs for a person: loopback only, in an environment of its own."""
 
