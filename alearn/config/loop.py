@@ -20,6 +20,7 @@ from alearn.config.sections import (
     PlatformSpec,
     QuerySpec,
     QueueSpec,
+    RetrainSpec,
     RobotSpec,
     Section,
     StoreSpec,
@@ -42,6 +43,7 @@ class Config(Section):
     model: ModelSpec = ModelSpec()
     query: QuerySpec = QuerySpec()
     queue: QueueSpec = QueueSpec()
+    retrain: RetrainSpec = RetrainSpec()
     holdout: HoldoutSpec = HoldoutSpec()
     guard: GuardSpec = GuardSpec()
     target: TargetSpec | None = None

@@ -130,6 +130,14 @@ class QueueSpec(Section):
     high: int | None = Field(None, ge=1, le=200_000, description="none: `low` + batch")
 
 
+class RetrainSpec(Section):
+    """When a new version is trained: whichever comes first. It is never trained without new labels."""
+
+    labels: int | None = Field(None, ge=1, description="After so many changed labels; none: the batch")
+    share: float | None = Field(None, gt=0, description="After so many, as a share of those that it was trained on")
+    minutes: float | None = Field(None, gt=0, description="After so long")
+
+
 class GuardSpec(Section):
     """A share of each batch that is drawn at random, and what the chosen items have to beat."""
 

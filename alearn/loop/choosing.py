@@ -6,6 +6,8 @@ Invariant: a choice is a row, with its reason; a new process stands on the same 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from alearn.errors import ModelError
@@ -18,19 +20,29 @@ from alearn.places import cache_folder
 
 def choose(loop: Undertaking) -> None:
     """Choose a network, write it down with its reason, and say so."""
+    settle(loop, found(loop))
+
+
+def found(loop: Undertaking) -> dict[str, Any]:
+    """The row of the choice that the labels give now."""
     before = loop.features.cut
     labels = len(loop.store.annotations.training(holdout=False).keys)
     try:
-        found = rank(loop)
+        ranking = rank(loop)
     except ModelError as error:  # nothing can be loaded but, perhaps, what the loop stands on
         now, reason = before, f"{before.network} stays: {error}"
     else:
-        name = found.first.network
-        now = Cut(name, size_for(name, loop.config.model.size), found.first.tap)
-        reason = found.reason if now == before else f"{_title(before)} was used before. {found.reason}"
-    row = {"network": now.network, "size": now.size, "tap": now.tap, "reason": reason}
-    loop.store.rounds.chosen({"labels": labels, "at": loop.clock.now(), **row})
-    loop.report.say(f"Network: {reason}")
+        name = ranking.first.network
+        now = Cut(name, size_for(name, loop.config.model.size), ranking.first.tap)
+        reason = ranking.reason if now == before else f"{_title(before)} was used before. {ranking.reason}"
+    chosen = {"network": now.network, "size": now.size, "tap": now.tap, "reason": reason}
+    return {"labels": labels, "at": loop.clock.now(), **chosen}
+
+
+def settle(loop: Undertaking, row: dict[str, Any]) -> None:
+    """Stand on this choice from now on."""
+    loop.store.rounds.chosen(row)
+    loop.report.say(f"Network: {row['reason']}")
 
 
 def _title(cut: Cut) -> str:

@@ -11,19 +11,24 @@ import secrets
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from alearn.errors import LeaseLost, StoreError, Unavailable
+from alearn.errors import LeaseLost, PlatformError, StoreError, Unavailable
+from alearn.loop.desk import Desk
 from alearn.loop.intake import take_in
 from alearn.loop.plan import Snapshot, Step, plan
 from alearn.loop.steps import DO, collect, prepare
 from alearn.loop.undertaking import Undertaking
+from alearn.loop.wake import Wake
+from alearn.platform import Listening
 
 LEASE_SECONDS = 60.0
 RESYNC_SECONDS = 300.0
 LONGEST_PAUSE = 60.0
+HEARD_POLL = 30.0
+"""Seconds between two looks where the platform calls: what covers for calls that were lost."""
 
 
 @dataclass(frozen=True)
@@ -34,32 +39,43 @@ class Outcome:
     reason: str
 
 
-def reconcile(loop: Undertaking, *, resync: bool = False) -> Outcome:
-    """Do every step that can be done now. Returns WAIT or DONE."""
+def reconcile(loop: Undertaking, *, resync: bool = False, desk: Desk | None = None) -> Outcome:
+    """Do every step that can be done now. Returns WAIT or DONE; `desk`: what is long is made in the background."""
+    desk = desk or Desk()
     take_in(loop)
     if loop.store.look().prepared:
         collect(loop, resync=resync)
     before: tuple[Step, Snapshot] | None = None
     while True:
-        now = loop.snapshot()
+        desk.settle()
+        now = loop.snapshot(busy=desk.busy, asked=desk.asked)
         step = plan(now)
         if step in {Step.WAIT, Step.DONE}:
-            return Outcome(step, _reason(loop, step, now.open))
+            desk.rest()
+            return Outcome(step, _reason(loop, step, now))
         assert (step, now) != before, f"{step} changed nothing, and would be done for ever: {now}"
         before = (step, now)
+        if desk.take(step):
+            continue
         DO[step](loop)
         if step is not Step.PREPARE:
             collect(loop)
 
 
-def _reason(loop: Undertaking, step: Step, open_: int) -> str:
+def _reason(loop: Undertaking, step: Step, now: Snapshot) -> str:
     if step is Step.WAIT:
-        return f"{open_} items wait for annotators"
+        return f"{now.open} items wait for annotators" + (", and a version is being made" if now.busy else "")
     return loop.store.look().reason or "there is nothing left to ask, and no label to learn from"
 
 
-def run(loop: Undertaking, *, once: bool = False) -> Outcome:
+def run(
+    loop: Undertaking, *, once: bool = False, wake: Wake | None = None, address: str | None = None, stay: bool = False
+) -> Outcome:
     """Reconcile until the loop is done, waiting for annotators in between; `once`: until there is nothing to do now.
+
+    With a `wake` it also looks when that is called, ends when that stops, and makes what is long in the background.
+    With an `address` the platform is asked to call there, and looks without a call become rare. `stay`: a loop that is
+    done is looked at for as long as it is not stopped.
 
     Raises:
         LeaseLost: another controller runs this loop.
@@ -67,24 +83,47 @@ def run(loop: Undertaking, *, once: bool = False) -> Outcome:
         PlatformError: the platform cannot be used, and could not from the beginning; or it refuses.
     """
     loop.verify()
-    with holding(loop) as lost:
+    with holding(loop) as lost, Desk.open(loop, wake) as desk:
         take_in(loop)
         prepare(loop)
-        outcome = reconcile(loop, resync=True)
-        synced, failures = loop.clock.seconds(), 0
-        while outcome.step is Step.WAIT and not once:
-            loop.clock.sleep(pause(loop.config.platform.poll, failures))
-            if lost.is_set():
-                raise LeaseLost("Another controller runs this loop now; this one stops. Nothing was written twice.")
-            resync = loop.clock.seconds() - synced > RESYNC_SECONDS
-            try:
-                outcome = reconcile(loop, resync=resync)
-            except Unavailable as error:
-                failures += 1
-                loop.report.say(f"{error} Trying again, {failures}.")
-                continue
-            failures, synced = 0, loop.clock.seconds() if resync else synced
+        with subscribed(loop, address) as heard:
+            outcome = reconcile(loop, resync=True, desk=desk)
+            poll = max(loop.config.platform.poll, HEARD_POLL if heard else 0)
+            synced, failures = loop.clock.seconds(), 0
+            while not once and not desk.stopping and (stay or outcome.step is Step.WAIT):
+                desk.wait(pause(poll, failures), loop.clock)
+                if lost.is_set():
+                    raise LeaseLost("Another controller runs this loop now; this one stops. Nothing was written twice.")
+                resync = loop.clock.seconds() - synced > RESYNC_SECONDS
+                try:
+                    outcome = reconcile(loop, resync=resync, desk=desk)
+                except Unavailable as error:
+                    failures += 1
+                    loop.report.say(f"{error} Trying again, {failures}.")
+                    continue
+                failures, synced = 0, loop.clock.seconds() if resync else synced
     return outcome
+
+
+@contextmanager
+def subscribed(loop: Undertaking, address: str | None) -> Iterator[bool]:
+    """Let the platform call for the length of a block; yields whether it will. Where it does not, it is polled."""
+    platform = loop.platform
+    if address is None or not isinstance(platform, Listening):
+        yield False
+        return
+    try:
+        platform.subscribe(address)
+    except PlatformError as error:
+        loop.report.say(f"{error} Until then the loop looks every {loop.config.platform.poll:g} s.")
+        loop.store.annotations.note(str(error), at=loop.clock.now())
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        with suppress(PlatformError):  # it is gone, or will be told by the next controller
+            platform.subscribe(None)
 
 
 def pause(poll: float, failures: int) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from alearn.loop.features import Cut
 from alearn.loop.plan import climb_due
 from alearn.loop.scoring import behind
 from alearn.loop.undertaking import Undertaking
-from alearn.loop.versions import Identity, current
+from alearn.loop.versions import Identity, current, identify
 from alearn.models import Head, fit_head
 from alearn.models.tuned import Tuned
 from alearn.models.zoo import load_network
@@ -33,6 +34,33 @@ if TYPE_CHECKING:
 
 ACTIVATIONS = 8 * 2**30
 """Bytes that the cached activations of all of a loop's items may take on disk."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A version that has been made and is in no round yet: its row, and what it was trained on when."""
+
+    row: Mapping[str, Any]
+    label_seq: int
+    labels: int
+    seconds: float
+
+
+def fit(loop: Undertaking) -> Fitted:
+    """Fit a version on all labels outside the hold-out; the same labels and recipe give the same version."""
+    started, training = time.perf_counter(), loop.store.annotations.training(holdout=False)
+    before = loop.store.rounds.last()
+    row = learned(loop, identify(loop, training), training, parent=before.version if before else None)
+    return Fitted(row, training.label_seq, len(training.keys), time.perf_counter() - started)
+
+
+def is_long(loop: Undertaking) -> bool:
+    """Whether the next version takes more than the seconds of a linear head."""
+    if loop.config.model.ladder == "linear":
+        return False
+    training = loop.store.annotations.training(holdout=False)
+    before = _before(loop, identify(loop, training).recipe)
+    return before.get("rung", "linear") != "linear" or climb_due(len(training.keys), before.get("tried_on"))
 
 
 def learned(loop: Undertaking, identity: Identity, training: Training, *, parent: str | None) -> dict[str, Any]:
@@ -111,7 +139,7 @@ def _learned(loop: Undertaking, identity: Identity, lesson: Lesson) -> Learned:
     model, seed = loop.config.model, loop.config.seed
     x = loop.features.rows(lesson.keys)
     head = fit_head(x, lesson.y, len(loop.schema.classes), seed=seed, strength=model.strength)
-    before = _before(loop, identity)
+    before = _before(loop, identity.recipe)
     due = model.ladder != "linear" and climb_due(len(lesson.y), before.get("tried_on"))
     if not due and before.get("rung", "linear") == "linear":
         return Learned(head.to_bytes(), "linear", {"ladder": before} if before else {})
@@ -119,12 +147,12 @@ def _learned(loop: Undertaking, identity: Identity, lesson: Lesson) -> Learned:
     return _climbed(loop, head, x, lesson, folder) if due else _stayed(loop, head, x, lesson, before, folder=folder)
 
 
-def _before(loop: Undertaking, identity: Identity) -> Before:
+def _before(loop: Undertaking, recipe: str) -> Before:
     """What the newest version that stands on the same network, by the same recipe, found out about the ladder."""
     version = current(loop, loop.store.rounds.last())
     while version is not None and "pruned" in json.loads(version.recipe):
         version = loop.store.rounds.version(version.parent or "")
-    if version is None or version.recipe != identity.recipe:
+    if version is None or version.recipe != recipe:
         return {}
     found: Before = json.loads(version.facts).get("ladder", {})
     return found

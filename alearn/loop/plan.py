@@ -32,8 +32,9 @@ class Snapshot:
     it: `decided` under the present target and budget, and if so, to stop. `changed` labels have moved since it was
     trained. `selectable` items may still be picked, and the budget pays for `affordable` more. `queue_stale`: a newer
     version is there than the one that ordered the queue. `queue_unapplied`: the platform does not show the queue that
-    is wanted. `unchosen`: there are labels enough to choose a network on, for the first time or again. `stale`: the
-    newest version was not made by the present recipe, or is lost.
+    is wanted. `due`: the policy of retraining asks for a version; `busy`: one is being made in the background.
+    `unchosen`: there are labels enough to choose a network on, for the first time or again. `stale`: the newest version
+    was not made by the present recipe, or is lost.
     """
 
     prepared: bool = False
@@ -50,6 +51,8 @@ class Snapshot:
     affordable: int = 0
     queue_stale: bool = False
     queue_unapplied: bool = False
+    due: bool = False
+    busy: bool = False
     batch: int = 1
     low: int = 0
 
@@ -60,6 +63,10 @@ def plan(now: Snapshot) -> Step:  # noqa: PLR0911 - a line per rule is the point
         return Step.PREPARE
     if now.unpushed or now.queue_unapplied:
         return Step.PUSH
+    more = min(now.selectable, now.affordable) > 0
+    over = now.round and now.decided and now.stopped
+    if now.busy:
+        return Step.SELECT if now.open <= now.low and more and not over else Step.WAIT
     if now.unchosen and not now.stopped:
         return Step.CHOOSE
     if now.round and now.stale:
@@ -70,14 +77,34 @@ def plan(now: Snapshot) -> Step:  # noqa: PLR0911 - a line per rule is the point
         return Step.DECIDE
     if now.round and now.stopped:
         return Step.DONE
-    more = min(now.selectable, now.affordable) > 0
-    if now.changed >= now.batch or (now.changed and not now.open and (2 * now.changed >= now.batch or not more)):
+    if now.due or (now.changed and not now.open and (2 * now.changed >= now.batch or not more)):
         return Step.TRAIN
     if now.open <= now.low and more:
         return Step.SELECT
     if now.open and now.queue_stale:
         return Step.SELECT
     return Step.WAIT if now.open else Step.DONE
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When a version is due: after so many changed labels, a share of those before, or seconds; whichever is first."""
+
+    labels: int
+    share: float | None = None
+    seconds: float | None = None
+
+
+def training_due(policy: Policy, *, changed: int, labels: int, seconds: float | None, asked: bool) -> bool:
+    """Whether to train: so many labels have changed since the newest version, which was made on `labels` of them.
+
+    It is `seconds` old (None: there is none). `asked`: a person wants it now.
+    """
+    if not changed:
+        return False
+    share = policy.share is not None and changed >= policy.share * labels
+    time = policy.seconds is not None and seconds is not None and seconds >= policy.seconds
+    return asked or changed >= policy.labels or share or time
 
 
 FIRST_CHOICE, TENFOLD = 30, 10

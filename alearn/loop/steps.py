@@ -6,7 +6,6 @@ keys, and randomness comes from (seed, loop, round, purpose).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from alearn.core.seeds import generator
 from alearn.core.stopping import decide as decide_stop
 from alearn.loop import versions
 from alearn.loop.choosing import choose
-from alearn.loop.learning import clear, learned
+from alearn.loop.learning import Fitted, clear, fit
 from alearn.loop.plan import Step
 from alearn.loop.scoring import Scorer, scorer
 from alearn.loop.selection import select
@@ -93,16 +92,17 @@ def _entry(pick: PickRow) -> QueueEntry:
 
 
 def train(loop: Undertaking) -> None:
-    """Fit a version on all labels outside the hold-out; the same labels and recipe give the same version."""
-    started, training = time.perf_counter(), loop.store.annotations.training(holdout=False)
-    identity, before = versions.identify(loop, training), loop.store.rounds.last()
-    row = learned(loop, identity, training, parent=before.version if before else None)
-    number, labels, at = loop.store.look().round + 1, len(training.keys), loop.clock.now()
-    round_ = {"number": number, "version": identity.key, "label_seq": training.label_seq, "labels": labels, "at": at}
-    round_ |= {"libraries": versions.libraries(), "seconds": time.perf_counter() - started}
-    loop.store.rounds.trained(row, round_)
+    """Fit a version on the labels there are, and begin a round with it."""
+    enter(loop, fit(loop))
+
+
+def enter(loop: Undertaking, fitted: Fitted) -> None:
+    """Begin a round with a version."""
+    number, row, at = loop.store.look().round + 1, fitted.row, loop.clock.now()
+    round_ = {"number": number, "version": row["key"], "label_seq": fitted.label_seq, "labels": fitted.labels, "at": at}
+    loop.store.rounds.trained(row, {**round_, "libraries": versions.libraries(), "seconds": fitted.seconds})
     clear(loop, row["weights"])
-    loop.report.say(f"Round {number}: trained on {labels} labels{RUNGS[row['rung']]}")
+    loop.report.say(f"Round {number}: trained on {fitted.labels} labels{RUNGS[row['rung']]}")
 
 
 def evaluate(loop: Undertaking) -> None:

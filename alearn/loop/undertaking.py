@@ -18,7 +18,7 @@ from alearn.core.schema import LabelSchema
 from alearn.core.strategies import resolve, resolve_cold_start
 from alearn.errors import ModelError
 from alearn.loop.features import Features, current_cut
-from alearn.loop.plan import Snapshot, choice_due
+from alearn.loop.plan import Policy, Snapshot, choice_due, training_due
 from alearn.loop.recipe import is_stale
 from alearn.loop.report import Report, Silent
 from alearn.platform import Platform, Setting
@@ -109,8 +109,8 @@ class Undertaking:
                 f"cannot be loaded: {error} Put it back, or name another in `model.name`."
             ) from error
 
-    def snapshot(self) -> Snapshot:
-        """What there is now, as the policy looks at it."""
+    def snapshot(self, *, busy: bool = False, asked: bool = False) -> Snapshot:
+        """What there is now, as the policy looks at it; `busy`, a version is being made; `asked`, one is wanted."""
         config, seen = self.config, self.store.look()
         spent = seen.labels + seen.open
         limit = config.spend.labels
@@ -118,11 +118,14 @@ class Undertaking:
         affordable = selectable if limit is None else max(limit - spent, 0)
         over = not (seen.open or seen.changed or min(selectable, affordable))
         decided = seen.kind is not None and seen.terms == config.terms and not (seen.kind == "go" and over)
+        changed = seen.changed if seen.labels > seen.holdout_labels else 0
         return Snapshot(
             prepared=seen.prepared,
             open=seen.open,
             unpushed=seen.unpushed,
-            changed=seen.changed if seen.labels > seen.holdout_labels else 0,
+            changed=changed,
+            due=self._due(seen, changed, asked=asked),
+            busy=busy,
             round=seen.round,
             evaluated=seen.measured == config.measured_for,
             unchosen=self._unchosen(seen),
@@ -136,6 +139,18 @@ class Undertaking:
             batch=config.query.batch,
             low=config.low,
         )
+
+    def _due(self, seen: Look, changed: int, *, asked: bool) -> bool:
+        """Whether the policy of retraining asks for a version."""
+        spec = self.config.retrain
+        policy = Policy(
+            labels=spec.labels or self.config.query.batch,
+            share=spec.share,
+            seconds=None if spec.minutes is None else 60 * spec.minutes,
+        )
+        at = None if seen.trained_at is None else datetime.fromisoformat(seen.trained_at).timestamp()
+        age = None if at is None else self.clock.seconds() - at
+        return training_due(policy, changed=changed, labels=seen.trained_on, seconds=age, asked=asked)
 
     def _stale(self, seen: Look) -> bool:
         """Whether the newest version is another than the present recipe would make, or its weights are lost."""

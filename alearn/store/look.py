@@ -20,7 +20,7 @@ class Look:
 
     `pool_left` and `holdout_left` are items that were never picked. `open` picks are on the platform, or on their way,
     and have no answer. `holdout_held` picks of the hold-out are open or labeled. `changed` labels have moved since the
-    newest round read its training set; `round` to `terms` are about that round and its version.
+    newest round read its training set; `round` to `terms` are about that round and its version, `trained_on` labels.
     """
 
     items: int = 0
@@ -33,6 +33,8 @@ class Look:
     holdout_labels: int = 0
     changed: int = 0
     round: int = 0
+    trained_on: int = 0
+    trained_at: str | None = None
     measured: str | None = None
     placed: bool = False
     recipe: str | None = None
@@ -105,6 +107,8 @@ def _with_round(seen: Look, newest: RoundRow, session: Session) -> Look:
     return replace(
         seen,
         round=newest.number,
+        trained_on=newest.labels,
+        trained_at=newest.at,
         measured=newest.measured,
         placed=newest.placed,
         recipe=version.recipe,

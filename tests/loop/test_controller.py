@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from alearn.loop.intake import add
 from alearn.loop.plan import Step
 from alearn.loop.steps import closing
 from alearn.loop.undertaking import Undertaking, opened
+from alearn.loop.wake import Wake
 from alearn.store.tables import AnnotationRow
 
 Make = Callable[..., Config]
@@ -198,3 +201,76 @@ def test_a_person_who_changes_their_mind_is_heard(config: Make, tmp_path: Path) 
 
 def _labels(loop: Undertaking) -> list[tuple[object, object]]:
     return list(loop.store.annotations.labels())
+
+
+class _Woken:
+    """Runs a loop as a server does, in a thread, and stops it."""
+
+    def __init__(self, config: Config) -> None:
+        self.config, self.wake = config, Wake()
+        self.outcome: Outcome | None = None
+        self.said: list[str] = []
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        with opened(self.config, self) as loop:
+            self.outcome = run(loop, wake=self.wake, stay=True)
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def progress(self, what: str, done: int, total: int | None) -> None:
+        pass
+
+    def __enter__(self) -> _Woken:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wake.stop()
+        self.thread.join(60)
+        assert not self.thread.is_alive()
+
+    def until(self, what: Callable[[Undertaking], object]) -> None:
+        deadline = time.monotonic() + 60
+        with opened(self.config) as loop:
+            while not what(loop):
+                assert time.monotonic() < deadline, self.said
+                time.sleep(0.05)
+
+
+def test_a_call_is_a_look(config: Make, tmp_path: Path) -> None:
+    """A controller that would look once an hour sees an answer at once when it is called, and stops when told to."""
+    waiting = config(platform={"name": "files", "options": {}, "poll": 3600}, query={"batch": 5})
+    folder = tmp_path / "home" / "files"
+    with _Woken(waiting) as woken:
+        woken.until(lambda loop: loop.store.look().open == 5)
+        for key in asked(folder):
+            answer(folder, key=key, value="even", annotator="ann", id=key)
+        woken.wake.call()
+        woken.until(lambda loop: loop.store.look().labels == 5)
+    assert woken.outcome is not None
+    assert woken.outcome.step is Step.WAIT
+
+
+def test_training_on_demand(config: Make, tmp_path: Path) -> None:
+    """A person who asks for it gets a version from the few labels there are; without a new label there is none."""
+    waiting = config(platform={"name": "files", "options": {}, "poll": 3600}, query={"batch": 20}, holdout={"size": 0})
+    folder = tmp_path / "home" / "files"
+    with _Woken(waiting) as woken:
+        woken.until(lambda loop: loop.store.look().open == 20)
+        for at, key in enumerate(asked(folder)[:4]):
+            answer(folder, key=key, value=("even", "odd")[at % 2], annotator="ann", id=key)
+        woken.wake.call()
+        woken.until(lambda loop: loop.store.look().labels == 4)
+        assert _rounds(waiting) == 0
+        woken.wake.train()
+        woken.until(lambda loop: loop.store.look().round == 1)
+        woken.wake.train()
+        time.sleep(1)
+        assert _rounds(waiting) == 1
+
+
+def _rounds(config: Config) -> int:
+    with opened(config) as loop:
+        return loop.store.look().round

@@ -7,7 +7,7 @@ import dataclasses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alearn.loop.plan import Snapshot, Step, plan
+from alearn.loop.plan import Policy, Snapshot, Step, plan, training_due
 
 COUNTS = st.integers(0, 200)
 SNAPSHOTS = st.builds(
@@ -32,9 +32,9 @@ def test_every_snapshot_has_a_step(now: Snapshot) -> None:
 
 @given(SNAPSHOTS)
 def test_nobody_waits_for_nothing(now: Snapshot) -> None:
-    """WAIT is planned only while something is open for annotators to answer."""
+    """WAIT is planned only while something is open for annotators to answer, or a version is being made."""
     if plan(now) is Step.WAIT:
-        assert now.open > 0
+        assert now.open > 0 or now.busy
 
 
 @given(SNAPSHOTS)
@@ -47,7 +47,7 @@ def test_selection_is_never_empty_handed(now: Snapshot) -> None:
 @given(SNAPSHOTS)
 def test_a_stop_is_final(now: Snapshot) -> None:
     """After a decision to stop nobody is asked, and nothing is trained unless the config asks for another model."""
-    stopped = dataclasses.replace(now, round=3, evaluated=True, decided=True, stopped=True)
+    stopped = dataclasses.replace(now, round=3, evaluated=True, decided=True, stopped=True, busy=False)
     assert plan(stopped) not in {Step.CHOOSE, Step.SELECT, Step.WAIT}
     assert plan(dataclasses.replace(stopped, stale=False)) is not Step.TRAIN
 
@@ -58,7 +58,7 @@ def test_the_life_of_a_round() -> None:
     assert after() is Step.SELECT
     assert after(open=10, unpushed=10, queue_unapplied=True) is Step.PUSH
     assert after(open=10) is Step.WAIT
-    assert after(open=2, changed=10) is Step.TRAIN
+    assert after(open=2, changed=10, due=True) is Step.TRAIN
     assert after(open=2, round=1) is Step.EVALUATE
     assert after(open=2, round=1, evaluated=True) is Step.DECIDE
     assert after(open=2, round=1, evaluated=True, decided=True, queue_stale=True) is Step.SELECT
@@ -82,3 +82,28 @@ def test_the_last_labels_are_used() -> None:
     assert after(changed=3, selectable=0) is Step.TRAIN
     assert after(selectable=0) is Step.DONE
     assert after(affordable=0) is Step.DONE
+
+
+def test_annotators_do_not_wait_for_training() -> None:
+    """While a version is being made, the queue is still filled when it is low, and nothing else is begun."""
+    assert after(busy=True, round=1, open=2, changed=50, due=True) is Step.SELECT
+    assert after(busy=True, round=1, open=3, changed=50, due=True) is Step.WAIT
+    assert after(busy=True, round=1, open=0, selectable=0) is Step.WAIT
+    assert after(busy=True, open=30, unpushed=5) is Step.PUSH
+
+
+def due(changed: int, **more: object) -> bool:
+    policy = Policy(**{"labels": 10, "share": 0.5, "seconds": 60.0, **more.pop("policy", {})})  # type: ignore[dict-item]
+    return training_due(policy, changed=changed, **{"labels": 100, "seconds": 1.0, "asked": False, **more})  # type: ignore[arg-type]
+
+
+def test_retraining_is_due_by_count_share_time_or_wish() -> None:
+    """Whichever comes first; without a changed label it never is."""
+    assert not due(9)
+    assert due(10)
+    assert due(5, labels=10)
+    assert not due(4, labels=10)
+    assert due(1, seconds=60.0)
+    assert not due(1, seconds=None)
+    assert due(1, asked=True)
+    assert not due(0, asked=True, seconds=1e9, labels=0)
