@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from alearn.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath
+from alearn.cli.options import DEFAULT_CONFIG, LOOPBACK, AsJson, ConfigPath
 
 app = typer.Typer(
     name="alearn",
@@ -98,6 +98,23 @@ def run(
     from alearn.cli.loops import run_loop
 
     run_loop(config, once=once, robots=robots, as_json=as_json)
+
+
+@app.command(epilog="Example: alearn serve solar.yaml intents.yaml --port 8085")
+def serve(
+    configs: Annotated[
+        list[Path] | None, typer.Argument(metavar="CONFIG...", help="YAML files of loops, or folders of them.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on; this machine's own when left out.")] = LOOPBACK,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8085,
+    address: Annotated[
+        str, typer.Option(help="Where Label Studio reaches this server; http://HOST:PORT when left out.")
+    ] = "",
+) -> None:
+    """Run loops as a service: Label Studio calls when a label is saved, and the queue is better seconds later."""
+    from alearn.cli.serving import serve_loops
+
+    serve_loops(configs or [DEFAULT_CONFIG], host=host, port=port, address=address)
 
 
 @app.command(epilog="Example: alearn status alearn.yaml --json")

@@ -9,12 +9,12 @@ from pathlib import Path
 from alearn import platform as door
 from alearn.cli import going_on
 from alearn.cli.console import Terminal, emit
-from alearn.cli.reading import status_of
 from alearn.config import ItemSpec, load
 from alearn.loop.controller import Outcome, holding
 from alearn.loop.controller import run as run_controller
 from alearn.loop.intake import add as take_in_source
 from alearn.loop.intake import take_in
+from alearn.loop.status import status_of
 from alearn.loop.undertaking import Undertaking, opened
 from alearn.loop.versions import find, place
 

@@ -11,3 +11,4 @@ ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML fil
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 DEFAULT_CONFIG = Path("alearn.yaml")
+LOOPBACK = "127.0.0.1"

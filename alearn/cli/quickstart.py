@@ -19,13 +19,14 @@ from alearn.cli import going_on
 from alearn.cli.console import Terminal, emit, facts
 from alearn.cli.loops import drive
 from alearn.cli.options import DEFAULT_CONFIG
-from alearn.cli.reading import status_of, write_labels, written
+from alearn.cli.reading import write_labels, written
 from alearn.cli.servers import NAME
 from alearn.config import Config, dump, load, masked
 from alearn.errors import ConfigError
 from alearn.loop.controller import Outcome
 from alearn.loop.export import export_model_of
 from alearn.loop.plan import Step
+from alearn.loop.status import status_of
 from alearn.loop.undertaking import Undertaking, opened
 
 SHIPPED = (Path(__file__).parents[1] / "configs", Path(__file__).parents[2] / "configs")

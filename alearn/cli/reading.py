@@ -15,10 +15,11 @@ from alearn.config import load
 from alearn.core.metrics import METRICS
 from alearn.errors import ConfigError
 from alearn.loop.export import export_model_of
-from alearn.loop.plan import Step, plan
+from alearn.loop.plan import Step
+from alearn.loop.status import numbers, status_of
 from alearn.loop.undertaking import Undertaking, opened
 from alearn.store.blobs import write_whole
-from alearn.store.tables import ChoiceRow, MetricRow, SelectionRow, VersionRow
+from alearn.store.tables import ChoiceRow, SelectionRow, VersionRow
 
 IN_WORDS = {
     Step.PREPARE: "prepare: create the annotators' project",
@@ -31,37 +32,6 @@ IN_WORDS = {
     Step.WAIT: "wait: for annotators",
     Step.DONE: "done: nothing is left to do",
 }
-
-
-def status_of(loop: Undertaking) -> dict[str, Any]:
-    """Where a loop stands, as JSON types."""
-    seen, now = loop.store.look(), loop.snapshot()
-    rounds = loop.store.rounds.history()
-    return {
-        "loop": loop.config.name,
-        "home": str(loop.config.home_),
-        "next": plan(now).value,
-        "items": seen.items,
-        "labels": seen.labels,
-        "holdout_labels": seen.holdout_labels,
-        "open": seen.open,
-        "selectable": now.selectable,
-        "rounds": seen.round,
-        "target": loop.config.target.model_dump() if loop.config.target else None,
-        "metrics": numbers(rounds[-1][1]) if rounds else {},
-        "decision": {"kind": seen.kind, "reason": seen.reason} if seen.kind else None,
-        "annotators": loop.store.annotations.annotators(),
-        "quarantined": [{"place": row.place, "reason": row.reason} for row in loop.store.items.quarantined()],
-        "notices": [row.text for row in loop.store.annotations.notices()],
-    }
-
-
-def numbers(metrics: Mapping[str, MetricRow]) -> dict[str, Any]:
-    """Metrics as JSON types; an interval's confidence is that of its lower bound, one-sided."""
-    return {
-        name: {"value": row.value, "low": row.low, "high": row.high, "n": row.n, "confidence": row.confidence}
-        for name, row in sorted(metrics.items())
-    }
 
 
 def show_status(path: Path, *, as_json: bool) -> None:

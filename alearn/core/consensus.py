@@ -50,14 +50,22 @@ def consensus(annotations: Iterable[Said]) -> Label | None:
 
     An annotator whose latest word is a skip has no vote. None when nobody has one.
     """
-    latest = {one.annotator: one for one in sorted(annotations, key=_moment)}
-    votes = [(one, one.value) for one in latest.values() if one.value is not None]
+    votes = voices(annotations)
     if not votes:
         return None
     counts = Counter(value for _, value in votes)
     most = max(counts.values())
-    _, value = max((vote for vote in votes if counts[vote[1]] == most), key=lambda vote: _moment(vote[0]))
+    value = next(value for _, value in reversed(votes) if counts[value] == most)
     return Label(value, most / len(votes), len(votes))
+
+
+def voices(annotations: Iterable[Said]) -> list[tuple[Said, str]]:
+    """Each annotator's latest word and what it says, the latest last; without those whose latest word is a skip."""
+    latest: dict[str, Said] = {}
+    for one in sorted(annotations, key=_moment):
+        latest.pop(one.annotator, None)
+        latest[one.annotator] = one
+    return [(one, one.value) for one in latest.values() if one.value is not None]
 
 
 def _moment(one: Said) -> tuple[str, int, str]:

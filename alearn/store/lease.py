@@ -50,6 +50,13 @@ def acquire(
     return Lease(loop_id, owner, fence)
 
 
+def holder(database: Database, loop_id: int, *, now: float) -> str | None:
+    """The owner of a lease that has not expired."""
+    with database.read() as session:
+        row = session.exec(select(LeaseRow).where(LeaseRow.loop_id == loop_id)).first()
+    return row.owner if row is not None and row.expires_at > now else None
+
+
 def renew(database: Database, lease: Lease, *, now: float, seconds: float) -> None:
     """Hold the lease for longer; raises LeaseLost when it was overtaken."""
     with database.write() as session:

@@ -87,6 +87,16 @@ class Rounds:
         with self._scope.read() as session:
             return list(session.exec(query.order_by(col(PickRow.score), PickRow.key)))
 
+    def suggestions(self, keys: Sequence[str]) -> dict[str, tuple[str, float]]:
+        """{key: (class, confidence)} of those of the keys that are asked about with a suggestion."""
+        found: dict[str, tuple[str, float]] = {}
+        for some in chunks(sorted(keys)):
+            query = select(PickRow).where(PickRow.loop_id == self._scope.loop_id, col(PickRow.key).in_(some))
+            with self._scope.read() as session:
+                rows = list(session.exec(query.where(PickRow.purpose != "holdout", col(PickRow.label).is_not(None))))
+            found.update({row.key: (str(row.label), float(row.confidence or 0)) for row in rows})
+        return found
+
     def pushed_keys(self) -> list[str]:
         """The keys of all tasks that the platform was given and that are not known to be gone."""
         query = select(PickRow.key).where(PickRow.loop_id == self._scope.loop_id, col(PickRow.pushed).is_(True))

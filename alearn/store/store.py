@@ -70,6 +70,10 @@ class Store:
         )
         return self._scope.lease
 
+    def holder(self, *, now: float) -> str | None:
+        """Who controls the loop now; None: nobody, or somebody whose lease has expired."""
+        return leases.holder(self._scope.database, self._scope.loop_id, now=now)
+
     def renew(self, *, now: float, seconds: float) -> None:
         """Remain the controller; raises LeaseLost when overtaken."""
         if self._scope.lease is not None:

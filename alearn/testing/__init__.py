@@ -10,6 +10,8 @@
         @pytest.fixture
         def platform_case(self, tmp_path): return ShelfCase(tmp_path)
 
+`Appen` is a stand-in of Appen's API on this machine, with contributors, webhooks and faults.
+
 For a connector, say how a person acts on your platform. Every test states one rule of the door in `alearn.platform`; a
 rule about something your platform cannot do is skipped. The suite is made for real servers: each test has a loop name
 of its own, no project is deleted, few answers are given.
@@ -29,17 +31,20 @@ import pytest
 # So that a rule that is broken shows what was expected and what was there.
 pytest.register_assert_rewrite("alearn.testing.case", "alearn.testing.rules", "alearn.testing.strategies")
 
+from alearn.testing.appen import Appen, Worker  # noqa: E402
 from alearn.testing.case import Bench, BenchMaker, Ledger, PlatformCase, entries, texts  # noqa: E402
 from alearn.testing.rules import PlatformConformance  # noqa: E402
 from alearn.testing.strategies import StrategyConformance, pool_of  # noqa: E402
 
 __all__ = [
+    "Appen",
     "Bench",
     "BenchMaker",
     "Ledger",
     "PlatformCase",
     "PlatformConformance",
     "StrategyConformance",
+    "Worker",
     "entries",
     "pool_of",
     "texts",

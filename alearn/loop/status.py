@@ -1,0 +1,44 @@
+"""Where a loop stands, as JSON types: what `alearn status` and `alearn serve` say of it.
+
+Invariant: read from the store alone, in time that does not grow with the pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from alearn.loop.plan import plan
+from alearn.loop.undertaking import Undertaking
+from alearn.store.tables import MetricRow
+
+
+def status_of(loop: Undertaking) -> dict[str, Any]:
+    """Where a loop stands, as JSON types."""
+    seen, now = loop.store.look(), loop.snapshot()
+    rounds = loop.store.rounds.history()
+    return {
+        "loop": loop.config.name,
+        "home": str(loop.config.home_),
+        "next": plan(now).value,
+        "items": seen.items,
+        "labels": seen.labels,
+        "holdout_labels": seen.holdout_labels,
+        "open": seen.open,
+        "selectable": now.selectable,
+        "rounds": seen.round,
+        "target": loop.config.target.model_dump() if loop.config.target else None,
+        "metrics": numbers(rounds[-1][1]) if rounds else {},
+        "decision": {"kind": seen.kind, "reason": seen.reason} if seen.kind else None,
+        "annotators": loop.store.annotations.annotators(),
+        "quarantined": [{"place": row.place, "reason": row.reason} for row in loop.store.items.quarantined()],
+        "notices": [row.text for row in loop.store.annotations.notices()],
+    }
+
+
+def numbers(metrics: Mapping[str, MetricRow]) -> dict[str, Any]:
+    """Metrics as JSON types; an interval's confidence is that of its lower bound, one-sided."""
+    return {
+        name: {"value": row.value, "low": row.low, "high": row.high, "n": row.n, "confidence": row.confidence}
+        for name, row in sorted(metrics.items())
+    }
