@@ -38,12 +38,14 @@ class QueueEntry:
     """One place in the queue. `score` in [0, 1]: 0 = ask first.
 
     `label` and `confidence` are the suggestion; None where there is none, or where it would bias the answer (hold-out).
+    So many people as `opinions` says are to answer, each once; a platform that cannot ask another leaves it at one.
     """
 
     key: str
     score: float
     label: str | None = None
     confidence: float | None = None
+    opinions: int = 1
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Annotation:
 
     `id` is unique over everything the platform ever held for this loop. `value` is a class name, or None when the item
     was skipped, submitted empty, or answered with something outside the schema (then `refused` says what, in words).
-    Times are ISO 8601 in UTC; `lead_time` is in seconds.
+    Times are ISO 8601 in UTC; `lead_time` is in seconds. `trusted`: a person has marked it as the truth.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Annotation:
     refused: str | None = None
     lead_time: float | None = None
     updated_at: str = ""
+    trusted: bool = False
 
 
 @dataclass(frozen=True)
@@ -216,10 +219,11 @@ class Host(Protocol):
 class Listening(Protocol):
     """A platform that can say when something changes. The loop is complete without it: a call is a hint to look."""
 
-    def subscribe(self, address: str | None) -> None:
+    def subscribe(self, address: str | None) -> bool:
         """Let the platform call `address` (what `hear` gets is below it) from now on; None: no longer. Idempotent.
 
-        What an earlier address left behind is removed. Called by the controller only, after `prepare`.
+        Returns whether it will call. What an earlier address left behind is removed. Called by the controller only,
+        after `prepare`, and again now and then.
         """
         ...
 

@@ -133,6 +133,18 @@ def history(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> Non
     show_history(config, as_json=as_json)
 
 
+@app.command(epilog="Example: alearn annotators alearn.yaml --hourly 18")
+def annotators(
+    config: ConfigPath = DEFAULT_CONFIG,
+    hourly: Annotated[float | None, typer.Option(min=0, help="What an hour costs; shows the cost of each.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Who annotates: how reliably, with an interval; how fast; how far they agree."""
+    from alearn.cli.team import show_annotators
+
+    show_annotators(config, hourly=hourly, as_json=as_json)
+
+
 @app.command(epilog="Example: alearn export alearn.yaml --labels labels.csv --model model/")
 def export(
     config: ConfigPath = DEFAULT_CONFIG,

@@ -171,7 +171,22 @@ class BudgetSpec(Section):
 class ConsensusSpec(Section):
     """How annotations become labels."""
 
+    method: Literal["majority", "weighted", "dawid_skene"] = Field(
+        "weighted", description="One vote each; votes weighted by trust; or trust and labels found together"
+    )
     skips: int = Field(1, ge=1, le=100, description="An item skipped by this many annotators is put aside")
+    overlap: Share = Field(0.0, description="Share of the items that a second person answers, too")
+    agreement: Share = Field(0.6, description="Answers that agree less than this are not enough")
+    doubts: bool = Field(False, description="Ask about a label again that the model strongly doubts")
+    opinions: int = Field(3, ge=1, le=20, description="At most so many people answer one item, test questions apart")
+    tests: float = Field(
+        0.0, ge=0, le=0.5,
+        description="Share of an annotator's items that are test questions: items with a known answer "
+        "(`items.truth_column`), and those whose annotation was marked as the truth",
+    )  # fmt: skip
+    trust: float = Field(
+        0.75, gt=0, lt=0.9, description="Annotators whose accuracy is below this are flagged, and their answers checked"
+    )
 
 
 class PlatformSpec(Section):

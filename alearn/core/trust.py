@@ -27,8 +27,8 @@ from alearn.core.consensus import Said, voices
 
 Floats = NDArray[np.float64]
 
-HONEST, ANY = (4.0, 1.0), 0.25
-"""The prior of an accuracy: Beta as of somebody who was right four times and wrong once; any, with this probability."""
+HONEST, ANY = (8.0, 1.0), 0.25
+"""The prior of an accuracy: Beta, as of somebody who was right seven times of seven; with this probability, any."""
 VOUCH = 10.0
 """The most answers that what one person said may count for in judging another."""
 HOPS = 3
@@ -148,25 +148,20 @@ def bad(rule: Rule) -> float:
     return (low + high) / 2
 
 
-def question_rate(
-    standing: Standing | None, rate: float, rule: Rule | None = None
-) -> float:
-    """The share of test questions among the next answers of an annotator, in [0, 1], given the share for all, `rate`.
+def question_rate(standing: Standing | None, rate: float) -> float:
+    """The share of test questions among the next answers of an annotator, in [0, 1], where the team's is to be `rate`.
 
-    Asked for where the answer decides something: four times as often of whom we do not know yet, less than half as
-    often of those in whose favour the evidence is 9 to 1; the flagged can still redeem themselves, at `rate`.
+    They are asked where they decide something: five times as often while the evidence is open, a fifth as often once
+    it is 5 to 1 in favour, or somebody is flagged. A team of five with two bad ones gets about `rate` in all.
     """
-    if standing is not None and standing.flagged:
-        return rate
-    if standing is not None and standing.doubt <= -math.log(9):
-        return 0.4 * rate
-    return min(4 * rate, 1.0)
+    settled = standing is not None and (standing.flagged or standing.doubt <= -math.log(5))
+    return rate / 5 if settled else min(5 * rate, 1.0)
 
 
 def _evidence(counts: Tally, classes: int) -> Floats:
     """The log likelihood of each annotator's accuracy on the grid, (A, CELLS)."""
-    known = counts.right[:, None] * np.log(GRID) + (counts.asked - counts.right)[:, None] * np.log1p(-GRID)
-    one, other = np.nonzero(counts.compared)
+    known: Floats = counts.right[:, None] * np.log(GRID) + (counts.asked - counts.right)[:, None] * np.log1p(-GRID)
+    one, other = np.nonzero(np.triu(counts.compared))
     if not len(one):
         return known
     agree = GRID[:, None] * GRID + (1 - GRID[:, None]) * (1 - GRID) / (classes - 1)
@@ -174,9 +169,12 @@ def _evidence(counts: Tally, classes: int) -> Floats:
     less = np.minimum(1, VOUCH / n)
     pair = np.exp((less * k)[:, None, None] * np.log(agree) + (less * (n - k))[:, None, None] * np.log1p(-agree))
     heard = np.zeros((len(known), len(known), CELLS))
+    ends = ((one, other), (other, one))
     for _ in range(HOPS):
-        partner = _normalized((_prior() + known + heard.sum(axis=1))[other] - heard[other, one])
-        heard[one, other] = np.log((pair @ partner[:, :, None])[:, :, 0])
+        sums = _prior() + known + heard.sum(axis=1)
+        spoken = [np.log(pair @ _normalized(sums[b] - heard[b, a])[:, :, None])[:, :, 0] for a, b in ends]
+        for (a, b), words in zip(ends, spoken, strict=True):
+            heard[a, b] = words
     found: Floats = known + heard.sum(axis=1)
     return found
 
@@ -189,8 +187,9 @@ def _prior() -> Floats:
 
 
 def _normalized(logs: Floats) -> Floats:
-    found = np.exp(logs - logs.max(axis=-1, keepdims=True))
-    return found / found.sum(axis=-1, keepdims=True)
+    found: Floats = np.exp(logs - logs.max(axis=-1, keepdims=True))
+    found /= found.sum(axis=-1, keepdims=True)
+    return found
 
 
 def _at(evidence: Floats, accuracy: float) -> Floats:

@@ -3,8 +3,8 @@
 `core/consensus.py` gives everybody one vote. Here votes are weighted by trust, or trust, the confusions of each
 annotator and the labels of all items are found together (Dawid & Skene).
 
-Invariant: as in consensus, each annotator has one voice for an item, a skip is none, a tie goes to the latest voice, and
-neither the order in which annotations arrive nor any other chance changes a label.
+Invariant: as in consensus, each annotator has one voice for an item, a skip is none, a tie goes to the latest voice,
+and neither the order in which annotations arrive nor any other chance changes a label.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 SHRINKAGE = 10.0
-"""Answers to items of a class that are imagined for each annotator, right as often as that annotator is on the whole."""
+"""Answers to items of each class that are imagined for each annotator, right as often as they are on the whole."""
 IMAGINED = (4.0, 1.0)
 """Right and wrong answers that are imagined to tell how often that is."""
 ROUNDS, CHANGE = 500, 1e-6
@@ -110,18 +110,25 @@ class _Answers:
         of_key, of_name, of_class = ({one: at for at, one in enumerate(all_)} for all_ in (keys, names, classes))
         numbers = np.array([(of_key[key], of_name[name], of_class[value]) for key, name, value in said], dtype=np.intp)
         known = np.array([of_class[truths[key]] if key in truths else -1 for key in keys], dtype=np.intp)
-        return cls(classes, *numbers.T, known, np.array([accuracies.get(name, np.nan) for name in names]))
+        item, annotator, value = numbers.T
+        return cls(classes, item, annotator, value, known, np.array([accuracies.get(name, np.nan) for name in names]))
 
     def probabilities(self, shrinkage: float) -> Floats:
-        """P(class) of each item, (n, C): from shares of the votes to a fixed point."""
+        """P(class) of each item, (n, C): from shares of the votes to a fixed point.
+
+        An item with one voice tells nothing of anybody's confusions, but would confirm what is believed of them.
+        """
         n, classes = len(self.known), len(self.classes)
-        p = np.zeros((n, classes))
+        p: Floats = np.zeros((n, classes))
         np.add.at(p, (self.item, self.value), 1.0)
         p = self._clamped(p / p.sum(axis=1, keepdims=True))
         if not np.isnan(self.accuracy).any():
             p = self._believed(_even(np.clip(self.accuracy, 0.01, 0.99), classes), np.full(classes, 1 / classes))
+        telling = (np.bincount(self.item, minlength=n) > 1) | (self.known >= 0)
         for _ in range(ROUNDS):
-            before, p = p, self._believed(self._confusions(p, shrinkage), p.mean(axis=0))
+            seen = np.where(telling[:, None], p, 0.0)
+            prior = seen.sum(axis=0) + max(shrinkage, TINY) / classes
+            before, p = p, self._believed(self._confusions(seen, shrinkage), prior / prior.sum())
             if np.abs(p - before).max() < CHANGE:
                 break
         return p

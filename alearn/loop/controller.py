@@ -11,24 +11,22 @@ import secrets
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from alearn.errors import LeaseLost, PlatformError, StoreError, Unavailable
+from alearn.errors import LeaseLost, StoreError, Unavailable
 from alearn.loop.desk import Desk
 from alearn.loop.intake import take_in
 from alearn.loop.plan import Snapshot, Step, plan
 from alearn.loop.steps import DO, collect, prepare
+from alearn.loop.subscription import Subscription
 from alearn.loop.undertaking import Undertaking
 from alearn.loop.wake import Wake
-from alearn.platform import Listening
 
 LEASE_SECONDS = 60.0
 RESYNC_SECONDS = 300.0
 LONGEST_PAUSE = 60.0
-HEARD_POLL = 30.0
-"""Seconds between two looks where the platform calls: what covers for calls that were lost."""
 
 
 @dataclass(frozen=True)
@@ -86,16 +84,18 @@ def run(
     with holding(loop) as lost, Desk.open(loop, wake) as desk:
         take_in(loop)
         prepare(loop)
-        with subscribed(loop, address) as heard:
+        with Subscription(loop, address) as subscription:
+            subscription.renew()
             outcome = reconcile(loop, resync=True, desk=desk)
-            poll = max(loop.config.platform.poll, HEARD_POLL if heard else 0)
             synced, failures = loop.clock.seconds(), 0
             while not once and not desk.stopping and (stay or outcome.step is Step.WAIT):
-                desk.wait(pause(poll, failures), loop.clock)
+                desk.wait(pause(subscription.poll, failures), loop.clock)
                 if lost.is_set():
                     raise LeaseLost("Another controller runs this loop now; this one stops. Nothing was written twice.")
                 resync = loop.clock.seconds() - synced > RESYNC_SECONDS
                 try:
+                    if resync:
+                        subscription.renew()
                     outcome = reconcile(loop, resync=resync, desk=desk)
                 except Unavailable as error:
                     failures += 1
@@ -103,27 +103,6 @@ def run(
                     continue
                 failures, synced = 0, loop.clock.seconds() if resync else synced
     return outcome
-
-
-@contextmanager
-def subscribed(loop: Undertaking, address: str | None) -> Iterator[bool]:
-    """Let the platform call for the length of a block; yields whether it will. Where it does not, it is polled."""
-    platform = loop.platform
-    if address is None or not isinstance(platform, Listening):
-        yield False
-        return
-    try:
-        platform.subscribe(address)
-    except PlatformError as error:
-        loop.report.say(f"{error} Until then the loop looks every {loop.config.platform.poll:g} s.")
-        loop.store.annotations.note(str(error), at=loop.clock.now())
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        with suppress(PlatformError):  # it is gone, or will be told by the next controller
-            platform.subscribe(None)
 
 
 def pause(poll: float, failures: int) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from alearn.core.ranking import interleave, queue_scores
 from alearn.core.seeds import generator
 from alearn.core.strategies import Need, Pool, Strategy
 from alearn.loop.asking import asking, configured
+from alearn.loop.believing import EVERYBODY, Review, review
 from alearn.loop.guarding import Watch, watch
 from alearn.loop.learning import readable
 from alearn.loop.scoring import Scorer, scorer
@@ -83,6 +85,7 @@ def select(loop: Undertaking) -> None:
     model = None if version is None else scorer(loop, version)
     needs = configured(loop, model=model is not None).needs
     candidates = _usable(loop, model, needs)
+    reviewed = review(loop, picks, candidates, room)
     watched = watch(loop, picks, before) if model is not None and room else Watch(_share(before, config.guard.share))
     field = _field(loop, candidates, picks, model, needs=needs)
     asked_with = asking(loop, field.keys, field.proba, before)
@@ -91,18 +94,39 @@ def select(loop: Undertaking) -> None:
         seed=config.seed,
     )  # fmt: skip
     rng = generator(config.seed, config.name, number, f"select-{len(picks)}")
+    field = field.without(_rows(field, reviewed.tests))
     drawn = field.draw(_at_random(config, watched.share, room, len(held), rng), rng)
-    waiting = field.open & ~field.random
+    again = _asked_again(picks, reviewed)
+    random = field.random & ~_flags(field, again)
+    waiting = field.open & ~field.random & ~_flags(field, [*again, *reviewed.tests])
     waiting[field.without(drawn).choose(asked_with.strategy, room - len(held) - len(drawn), rng)] = True
     order = field.order(asked_with.strategy, waiting, rng)
-    aside = [field.keys[row] for row in [*np.flatnonzero(field.open & field.random), *drawn]]
+    at_random = [field.keys[row] for row in [*np.flatnonzero(field.open & random), *drawn]]
     held_open = [pick.key for pick in picks if pick.closed is None and pick.purpose == "holdout"] + held
     told = {**asked_with.facts, "guard": watched.facts}
     selection = {"strategy": asked_with.strategy.name, "reason": asked_with.reason, "facts": json.dumps(told)}
     if room and (not before or before[-1].strategy != asked_with.strategy.name):
         loop.report.say(f"Asking with {asked_with.strategy.name}: {asked_with.reason}")
-    queue = Asked([field.keys[row] for row in order], aside, held_open)
+    held_open = [key for key in held_open if key not in frozenset(again)]
+    asked = [field.keys[row] for row in order]
+    queue = Asked(asked, at_random, held_open, again, list(reviewed.tests), reviewed.again)
     _write(loop, field, queue, picks, round_=number, selection=selection, rng=rng)
+
+
+def _asked_again(picks: Sequence[PickRow], reviewed: Review) -> list[str]:
+    """What is asked about though somebody has answered it, or is a test question: those before, and those to be."""
+    before = [pick.key for pick in picks if pick.closed is None and (pick.opinions > 1 or pick.purpose == "test")]
+    return sorted({*before, *reviewed.again})
+
+
+def _rows(field: Field, keys: Sequence[str]) -> NDArray[np.intp]:
+    """The rows of those of the keys that are in the field."""
+    return np.flatnonzero(_flags(field, keys))
+
+
+def _flags(field: Field, keys: Sequence[str]) -> NDArray[np.bool_]:
+    some = frozenset(keys)
+    return np.array([key in some for key in field.keys], dtype=bool)
 
 
 def _share(before: Sequence[SelectionRow], base: float) -> float:
@@ -191,20 +215,30 @@ def _labels(loop: Undertaking, keys: Sequence[str]) -> NDArray[np.intp]:
 
 @dataclass(frozen=True)
 class Asked:
-    """Keys that are asked about, the most informative first; keys drawn at random to be trained on; of the hold-out."""
+    """Keys that are asked about, the most informative first; drawn at random to be trained on; of the hold-out; those
+    that are asked about again; and new test questions. `opinions` are how many of an item are wanted, by key.
+    """
 
     asked: list[str]
     random: list[str]
     held: list[str]
+    again: list[str]
+    tests: list[str]
+    opinions: Mapping[str, int]
 
     def mixed(self, rng: np.random.Generator) -> list[str]:
-        """All of them; the random ones everywhere among the asked."""
-        return interleave(interleave(self.asked, self.random, rng), self.held, rng)
+        """All of them; the others everywhere among the asked."""
+        found = self.asked
+        for others in (self.random, self.again, self.tests, self.held):
+            found = interleave(found, others, rng)
+        return found
 
-    def purpose(self, key: str, strategy: str) -> dict[str, str]:
+    def purpose(self, key: str, strategy: str) -> dict[str, Any]:
         """What a pick says of why it was picked."""
         if key in self.held:
             return {"purpose": "holdout", "strategy": "holdout"}
+        if key in self.tests:
+            return {"purpose": "test", "strategy": "test", "opinions": EVERYBODY}
         if key in self.random:
             return {"purpose": "random", "strategy": "random"}
         return {"purpose": "query", "strategy": strategy}
@@ -226,6 +260,7 @@ def _write(
     places = {
         key: {"score": float(score), "label": suggestions.get(key, (None, None))[0]}
         | {"confidence": suggestions.get(key, (None, None))[1]}
+        | ({"opinions": queue.opinions[key], "closed": None} if key in queue.opinions else {})
         for key, score in zip(keys, scores, strict=True)
     }
     fresh = [

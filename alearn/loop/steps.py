@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from alearn.core.consensus import consensus
 from alearn.core.estimation import Interval, bootstrap
 from alearn.core.metrics import METRICS
 from alearn.core.seeds import generator
 from alearn.core.stopping import decide as decide_stop
 from alearn.loop import versions
+from alearn.loop.believing import EVERYBODY, resolver
 from alearn.loop.choosing import choose
 from alearn.loop.learning import Fitted, clear, fit
 from alearn.loop.plan import Step
@@ -39,16 +39,18 @@ def collect(loop: Undertaking, *, resync: bool = False) -> int:
         cursor=pulled.cursor,
         missing=pulled.missing,
         notices=[*pulled.notices, *_missing_notice(pulled.missing)],
-        resolve=consensus,
-        closing=lambda rows, labeled: closing(rows, labeled, skips),
+        resolve=resolver(loop),
+        closing=lambda rows, labeled, opinions: closing(rows, labeled, skips=skips, opinions=opinions),
         at=loop.clock.now(),
     )
 
 
-def closing(rows: Sequence[AnnotationRow], labeled: bool, skips: int) -> str | None:
+def closing(rows: Sequence[AnnotationRow], labeled: bool, *, skips: int, opinions: int = 1) -> str | None:
     """Why an item with these annotations is no longer asked about; None while it is."""
     if labeled:
-        return "labeled"
+        heard = {row.annotator for row in rows if row.value is not None or row.skipped}
+        trusted = any(row.trusted for row in rows)
+        return "labeled" if len(heard) >= opinions or (trusted and opinions < EVERYBODY) else None
     if any(row.refused for row in rows):
         return "refused"
     if any(row.value is None and not row.skipped for row in rows):
@@ -88,7 +90,7 @@ def push(loop: Undertaking) -> None:
 
 
 def _entry(pick: PickRow) -> QueueEntry:
-    return QueueEntry(pick.key, pick.score, pick.label, pick.confidence)
+    return QueueEntry(pick.key, pick.score, pick.label, pick.confidence, pick.opinions)
 
 
 def train(loop: Undertaking) -> None:

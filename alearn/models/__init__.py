@@ -7,7 +7,7 @@ they are used.
 from alearn.models.cache import ActivationCache
 from alearn.models.embeddings import embed_items
 from alearn.models.export import export_model
-from alearn.models.head import Head, fit_head
+from alearn.models.head import Head, fit_head, unseen_proba
 from alearn.models.predict import Prediction, predict
 from alearn.models.trunk import Trunk, load_trunk
 
@@ -21,4 +21,5 @@ __all__ = [
     "fit_head",
     "load_trunk",
     "predict",
+    "unseen_proba",
 ]

@@ -136,6 +136,26 @@ def fit_head(
     return Head(weights.astype(np.float32), (bias - mean @ weights).astype(np.float32), strength, temperature)
 
 
+def unseen_proba(
+    head: Head, x: NDArray[np.float32], y: NDArray[np.intp], *, seed: int, groups: Sequence[str] | None = None
+) -> NDArray[np.float32]:
+    """What heads like this one, each trained without an item's fold, say of the items: (n, C), float32.
+
+    `x` (n, D) and `y` (n,) are what the head was trained on; items of a group are in one fold. With too few labels to
+    hold any back it is what the head itself says.
+    """
+    from threadpoolctl import threadpool_limits
+
+    if len(x) < 2 * FOLDS or len(np.unique(y)) < 2:
+        return head.proba(x)
+    with threadpool_limits(1, user_api="blas"):
+        z, fold = _standardised(x)[0], deal(y, groups, FOLDS, np.random.default_rng(seed))
+        logits = _unseen(_compact(z)[0], y, fold, head.classes, head.strength) / head.temperature
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    found: NDArray[np.float32] = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
+    return found
+
+
 def item_weights(y: NDArray[np.intp], classes: int) -> Floats:
     """How much each label counts, (n,): 1 / sqrt(k) for a class of k labels, scaled to a mean of 1."""
     weight = 1 / np.sqrt(np.bincount(y, minlength=classes) + 1 / classes)[y]

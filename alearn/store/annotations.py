@@ -16,7 +16,7 @@ from sqlmodel import Session, col, func, select
 
 from alearn.store.database import chunks, upsert
 from alearn.store.scope import Scope
-from alearn.store.tables import AnnotationRow, ItemRow, LabelRow, LoopRow, NoticeRow, PickRow
+from alearn.store.tables import AnnotationRow, AnnotatorRow, ItemRow, LabelRow, LoopRow, NoticeRow, PickRow
 
 
 class Believed(Protocol):
@@ -41,8 +41,8 @@ class Believed(Protocol):
 Resolve = Callable[[Sequence[AnnotationRow]], Believed | None]
 """Consensus over the annotations of one item that are not deleted."""
 
-Closing = Callable[[Sequence[AnnotationRow], bool], str | None]
-"""Why a pick with these annotations (and a label, or none) is no longer open; None while it is."""
+Closing = Callable[[Sequence[AnnotationRow], bool, int], str | None]
+"""Why a pick with these annotations (a label, or none; so many opinions wanted) is no longer open; None while it is."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,30 @@ class Annotations:
             loop.cursor = cursor if cursor is not None else loop.cursor
             session.add(loop)
         return changed
+
+    def relabel(self, resolve: Resolve, *, at: str) -> int:
+        """Set the labels of all items that have an annotation anew; returns how many changed."""
+        with self._scope.write() as session:
+            loop, rows = self._scope.loop(session, lock=True), dict[str, list[AnnotationRow]]()
+            query = select(AnnotationRow).where(AnnotationRow.loop_id == self._scope.loop_id)
+            for row in session.exec(query.where(col(AnnotationRow.deleted).is_(False))):
+                rows.setdefault(row.key, []).append(row)
+            holdout = self._holdout(session, list(rows))
+            rows = {key: rows[key] for key in rows if key in holdout}
+            changed = self._relabel(session, loop, rows, holdout=holdout, resolve=resolve, at=at)
+            session.add(loop)
+        return changed
+
+    def standings(self) -> list[AnnotatorRow]:
+        """How far each annotator is to be trusted, by name."""
+        query = select(AnnotatorRow).where(AnnotatorRow.loop_id == self._scope.loop_id).order_by(AnnotatorRow.name)
+        with self._scope.read() as session:
+            return list(session.exec(query))
+
+    def trust(self, standings: Sequence[Mapping[str, Any]]) -> None:
+        """Write down how far annotators are to be trusted."""
+        with self._scope.write() as session:
+            upsert(session, AnnotatorRow, [{"loop_id": self._scope.loop_id, **one} for one in standings])
 
     def _holdout(self, session: Session, keys: Sequence[str]) -> dict[str, bool]:
         """{key: is it in the hold-out} of those of the keys that are items of this loop."""
@@ -180,7 +204,7 @@ class Annotations:
             for pick in session.exec(query):
                 label, before = labels.get(pick.key), pick.closed
                 pick.pushed = True  # the platform has it, even if a crash kept us from noting that
-                pick.closed = closing(rows[pick.key], label is not None and label.value is not None)
+                pick.closed = closing(rows[pick.key], label is not None and label.value is not None, pick.opinions)
                 opened = opened or (before is not None and pick.closed is None)
                 session.add(pick)
         return opened
@@ -189,7 +213,7 @@ class Annotations:
         found = [
             {"loop_id": self._scope.loop_id, "key": key, "round": 0, "rank": 0, "strategy": "found", "score": 1.0}
             | {"purpose": "holdout" if holdout[key] else "query", "label": None, "confidence": None}
-            | {"pushed": True, "closed": None}
+            | {"pushed": True, "closed": None, "opinions": 1}
             for key in keys
         ]
         upsert(session, PickRow, found, keep=True)

@@ -19,8 +19,9 @@ class Look:
     """What there is of a loop now.
 
     `pool_left` and `holdout_left` are items that were never picked. `open` picks are on the platform, or on their way,
-    and have no answer. `holdout_held` picks of the hold-out are open or labeled. `changed` labels have moved since the
-    newest round read its training set; `round` to `terms` are about that round and its version, `trained_on` labels.
+    and have no answer; test questions, and items that are asked about again, are not counted. `holdout_held` picks of
+    the hold-out are open or labeled. `changed` labels have moved since the newest round read its training set; `round`
+    to `terms` are about that round and its version, which was trained on `trained_on` labels.
     """
 
     items: int = 0
@@ -65,18 +66,20 @@ def look(scope: Scope) -> Look:
 
 
 def _with_picks(seen: Look, session: Session, loop: LoopRow) -> Look:
-    kinds = (col(PickRow.purpose), col(PickRow.closed), col(PickRow.pushed))
+    label = select(LabelRow.key).where(LabelRow.loop_id == loop.id, LabelRow.key == PickRow.key)
+    known = sa.case((label.where(col(LabelRow.value).is_not(None)).exists(), 1), else_=0)
+    kinds = (col(PickRow.purpose), col(PickRow.closed), col(PickRow.pushed), known)
     query = sa.select(*kinds, sa.func.count()).where(col(PickRow.loop_id) == loop.id).group_by(*kinds)
     rows = session.execute(query).all()
-    held = sum(count for purpose, _, _, count in rows if purpose == "holdout")
+    held = sum(row[4] for row in rows if row[0] == "holdout")
     pool_aside, holdout_aside = _aside(session, loop)
     return replace(
         seen,
-        pool_left=loop.items - loop.holdout_items - (sum(row[3] for row in rows) - held) - pool_aside,
+        pool_left=loop.items - loop.holdout_items - (sum(row[4] for row in rows) - held) - pool_aside,
         holdout_left=loop.holdout_items - held - holdout_aside,
-        holdout_held=sum(row[3] for row in rows if row[0] == "holdout" and row[1] in {None, "labeled"}),
-        open=sum(count for _, closed, _, count in rows if closed is None),
-        unpushed=sum(count for _, closed, pushed, count in rows if closed is None and not pushed),
+        holdout_held=sum(row[4] for row in rows if row[0] == "holdout" and row[1] in {None, "labeled"}),
+        open=sum(row[4] for row in rows if row[1] is None and row[0] != "test" and not row[3]),
+        unpushed=sum(row[4] for row in rows if row[1] is None and not row[2]),
     )
 
 

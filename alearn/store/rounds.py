@@ -34,7 +34,10 @@ class Rounds:
         `selection` says how they were chosen.
         """
         with self._scope.write() as session:
-            fresh = [{"loop_id": self._scope.loop_id, "pushed": False, "closed": None, **pick} for pick in picks]
+            fresh = [
+                {"loop_id": self._scope.loop_id, "pushed": False, "closed": None, "opinions": 1, **pick}
+                for pick in picks
+            ]
             upsert(session, PickRow, fresh, keep=True)
             for start in chunks(sorted(places)):
                 query = select(PickRow).where(PickRow.loop_id == self._scope.loop_id, col(PickRow.key).in_(start))

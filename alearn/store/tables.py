@@ -77,7 +77,8 @@ class QuarantineRow(SQLModel, table=True):
 class PickRow(SQLModel, table=True):
     """An item that was chosen to be asked about.
 
-    `purpose` is "query", "random" (drawn to be trained on, whatever a strategy thinks) or "holdout". `score` is its
+    `purpose` is "query", "random" (drawn to be trained on, whatever a strategy thinks), "holdout" or "test" (a test
+    question, which every annotator is to answer). So many as `opinions` says are to answer. `score` is its
     place in the queue (0 = ask first), `label` and `confidence` the suggestion. `pushed`: the platform has it.
     `closed` says why it is no longer open: labeled, skipped, empty, refused, missing, unreadable. `strategy` is "found"
     for a task that was on the platform before anybody picked it.
@@ -97,10 +98,14 @@ class PickRow(SQLModel, table=True):
     confidence: float | None = None
     pushed: bool = False
     closed: str | None = Field(default=None, sa_type=Text)
+    opinions: int = 1
 
 
 class AnnotationRow(SQLModel, table=True):
-    """What one annotator said, as the platform held it when it was last seen; `deleted` when it is gone there."""
+    """What one annotator said, as the platform held it when it was last seen; `deleted` when it is gone there.
+
+    `trusted`: a person has marked it as the truth.
+    """
 
     __tablename__ = "annotation"
     __table_args__ = (Index("annotation_key", "loop_id", "key"),)
@@ -115,6 +120,24 @@ class AnnotationRow(SQLModel, table=True):
     lead_time: float | None = None
     updated_at: str = Field(sa_type=Text)
     deleted: bool = False
+    trusted: bool = False
+
+
+class AnnotatorRow(SQLModel, table=True):
+    """How far an annotator is to be trusted, as last reckoned (see `alearn.core.trust.Standing`)."""
+
+    __tablename__ = "annotator"
+
+    loop_id: int = _loop_key()
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    mean: float
+    low: float
+    high: float
+    asked: int
+    compared: int
+    weight: float
+    flagged: bool
+    at: str = Field(sa_type=Text)
 
 
 class LabelRow(SQLModel, table=True):

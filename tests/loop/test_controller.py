@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from alearn.config import Config
 from alearn.errors import ConfigError
+from alearn.loop.believing import EVERYBODY
 from alearn.loop.controller import LONGEST_PAUSE, Outcome, pause, run
 from alearn.loop.intake import add
 from alearn.loop.plan import Step
@@ -39,6 +40,10 @@ def said(
     )
 
 
+def marked(value: str) -> AnnotationRow:
+    return said(value).model_copy(update={"trusted": True})
+
+
 @given(st.floats(0.01, 3600), st.integers(0, 5000))
 def test_pauses_grow_and_stay_bounded(poll: float, failures: int) -> None:
     """However long a platform is gone, the controller looks again, at latest after the longest pause or its own."""
@@ -48,13 +53,22 @@ def test_pauses_grow_and_stay_bounded(poll: float, failures: int) -> None:
 
 def test_when_an_item_is_closed() -> None:
     """Labeled, refused, empty, or skipped by enough people; open otherwise."""
-    assert closing([said("even")], True, 1) == "labeled"
-    assert closing([said(refused="unknown class")], False, 1) == "refused"
-    assert closing([said()], False, 1) == "empty"
-    assert closing([said(skipped=True)], False, 1) == "skipped"
-    assert closing([said(skipped=True)], False, 2) is None
-    assert closing([said(skipped=True), said(skipped=True, by="b")], False, 2) == "skipped"
-    assert closing([], False, 1) is None
+    assert closing([said("even")], True, skips=1) == "labeled"
+    assert closing([said(refused="unknown class")], False, skips=1) == "refused"
+    assert closing([said()], False, skips=1) == "empty"
+    assert closing([said(skipped=True)], False, skips=1) == "skipped"
+    assert closing([said(skipped=True)], False, skips=2) is None
+    assert closing([said(skipped=True), said(skipped=True, by="b")], False, skips=2) == "skipped"
+    assert closing([], False, skips=1) is None
+
+
+def test_when_several_opinions_are_enough() -> None:
+    """An answered item stays open until so many people have said something; a skip is something. A mark is enough."""
+    assert closing([said("even")], True, skips=1, opinions=2) is None
+    assert closing([said("even"), said("odd", by="b")], True, skips=1, opinions=2) == "labeled"
+    assert closing([said("even"), said(skipped=True, by="b")], True, skips=1, opinions=2) == "labeled"
+    assert closing([marked("even")], True, skips=1, opinions=2) == "labeled"
+    assert closing([marked("even")], True, skips=1, opinions=EVERYBODY) is None
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def said(id_: str, value: str | None, annotator: str = "ann", **more: Any) -> di
     } | more
 
 
-def closing(rows: Sequence[AnnotationRow], labeled: bool) -> str | None:
+def closing(rows: Sequence[AnnotationRow], labeled: bool, opinions: int) -> str | None:
     return "labeled" if labeled else "skipped" if any(row.skipped for row in rows) else None
 
 

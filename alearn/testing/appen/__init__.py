@@ -42,12 +42,13 @@ Harm = Literal["drop", "hang"] | int | Callable[[], object]
 
 @dataclass
 class Fault:
-    """What goes wrong with the next `times` calls like `call`; `after`: when they have had their effect."""
+    """What goes wrong with `times` calls like `call` behind the next `spare`; `after`: when they had their effect."""
 
     call: re.Pattern[str]
     harm: Harm
     after: bool
     times: int
+    spare: int
 
 
 class Appen:
@@ -91,9 +92,9 @@ class Appen:
         self._server.server_close()
         self._thread.join()
 
-    def fail(self, call: str, harm: Harm, *, after: bool = False, times: int = 1) -> None:
-        """Harm the next calls that match, like "POST .*/orders.json"; `after` they had their effect, or before."""
-        self._faults.append(Fault(re.compile(call), harm, after, times))
+    def fail(self, call: str, harm: Harm, *, after: bool = False, times: int = 1, spare: int = 0) -> None:
+        """Harm calls that match, like "POST .*/orders.json", after the next `spare`; `after` they had their effect."""
+        self._faults.append(Fault(re.compile(call), harm, after, times, spare))
 
     def count(self, call: str) -> int:
         """How many calls like this reached it."""
@@ -119,9 +120,13 @@ class Appen:
     def fault(self, call: str) -> Fault | None:
         """What goes wrong with this call."""
         for fault in self._faults:
-            if fault.times and fault.call.fullmatch(call):
-                fault.times -= 1
-                return fault
+            if not fault.times or not fault.call.fullmatch(call):
+                continue
+            if fault.spare:
+                fault.spare -= 1
+                continue
+            fault.times -= 1
+            return fault
         return None
 
     def answer(self, method: str, target: str, body: bytes, kind: str) -> Answer:
@@ -159,6 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet
+    disable_nagle_algorithm = True
     server: _Server
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 from alearn.errors import PlatformError, Refused
 from alearn.platform import Finding, Setting
-from alearn_connectors.label_studio import place, project
+from alearn_connectors.label_studio import backend, place, project, webhook
 from alearn_connectors.label_studio.client import OLDEST, TESTED, Client
+from alearn_connectors.label_studio.environment import FAST_IMPORT
 from alearn_connectors.label_studio.notes import Notes
 from alearn_connectors.label_studio.options import Options
 from alearn_connectors.label_studio.versions import Versions
+
+ADDRESS = "address"
+"""Under which name the notes keep where the loop was last said to listen."""
 
 
 def release(client: Client) -> str:
@@ -75,6 +79,8 @@ def _findings(client: Client, setting: Setting, options: Options, notes: Notes) 
     yield from _media(client, setting, options, found[0].id if found else None)
     if found:
         yield from _project(client, setting, options, notes, found[0])
+        yield from _listening(client, setting, options, notes, found[0])
+    yield from _switches(options)
 
 
 def _probe(what: str, act: Callable[[], object]) -> Finding:
@@ -117,4 +123,37 @@ def _project(
         if ordered
         else f"Its model version is {found.model_version!r} with {counts.get(found.model_version, 0)} predictions, not "
         f"{version!r}, so it serves by chance. The next push puts it back.",
+    )
+
+
+def _listening(
+    client: Client, setting: Setting, options: Options, notes: Notes, found: project.Project
+) -> Iterator[Finding]:
+    """The webhook and the ML backend, where it is known at which address they are to call."""
+    address = notes.read(ADDRESS)
+    if not isinstance(address, str):
+        if options.webhook or options.ml_backend:
+            yield Finding("No `alearn serve` listens for this loop: answers are found by looking now and then", ok=True)
+        return
+    try:
+        if options.webhook:
+            yield from webhook.check(client, found.id, setting.loop, address, notes.known_secret(webhook.SECRET) or "")
+        if options.ml_backend:
+            yield from backend.check(client, found.id, setting.loop, address, notes.known_secret(backend.SECRET) or "")
+    except PlatformError as error:
+        yield Finding("Its webhooks and ML backends can be looked at", ok=False, advice=str(error))
+
+
+def _switches(options: Options) -> Iterator[Finding]:
+    """What a server was started with and does not tell; the private one is started rightly.
+
+    Whether `next` gives the task it should is not tried: asking locks that task for everybody else.
+    """
+    private = place.private_server()
+    if options.url is None or (private is not None and private["url"] == options.url):
+        return
+    yield Finding(
+        "Label Studio does not tell whether it was started with TASK_LOCK_TTL=3600 (else tasks that were opened and "
+        f"abandoned are gone for a day) and {FAST_IMPORT}=true (else every push of an order counts the whole project)",
+        ok=True,
     )

@@ -31,6 +31,14 @@ class Missing(Refused):
     """There is no such thing (404)."""
 
 
+class Forbidden(Refused):
+    """This may not be done (403). `detail` is what Label Studio said."""
+
+    def __init__(self, message: str, detail: str) -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
 class Rejected(Refused):
     """What was sent is not acceptable (400); nothing was changed. `detail` is what Label Studio said."""
 
@@ -203,7 +211,7 @@ class Client:
             raise Refused(self._unauthorised(said))
         sentence = f"Label Studio at {self.url} must accept {_what(answer)}. Got {status}: {said}."
         if status == 403:
-            raise Refused(f"{sentence} Use the token of a user who may do this.")
+            raise Forbidden(f"{sentence} Use the token of a user who may do this.", said)
         if status == 404:
             raise Missing(f"{sentence} Look whether it was deleted.")
         raise Rejected(f"{sentence} Correct what it names.", said)

@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from alearn.errors import Refused, Unavailable
-from alearn.platform import Finding, Pull, Queue, Setting, Task
-from alearn_connectors.label_studio import checks, convert, place
+from alearn.platform import Call, Finding, Host, Pull, Queue, Reply, Setting, Task
+from alearn_connectors.label_studio import backend, checks, convert, opinions, place, webhook
 from alearn_connectors.label_studio import project as projects
 from alearn_connectors.label_studio.client import Client, Missing
+from alearn_connectors.label_studio.hearing import Hearing, note_asked
 from alearn_connectors.label_studio.importing import Importer
 from alearn_connectors.label_studio.media import Media
 from alearn_connectors.label_studio.notes import Notes
@@ -36,19 +37,21 @@ class Open:
 
     client: Client
     project: Project
+    notes: Notes
     index: TaskIndex
     importer: Importer
     ordering: Ordering
 
 
 class LabelStudio:
-    """A loop's project on Label Studio (see `alearn.platform.Platform`)."""
+    """A loop's project on Label Studio (see `alearn.platform.Platform` and `alearn.platform.Listening`)."""
 
     def __init__(self, setting: Setting, options: Options, now: Callable[[], float] = time.time) -> None:
         self._setting = setting
         self._now = now
         self._options = options
         self._notes = Notes(setting.home / "label-studio")
+        self._hearing = Hearing(setting.schema.classes, options, self._notes)
         self._client: Client | None = None
         self._media: Media | None = None
         self._opened: Open | None = None
@@ -72,6 +75,7 @@ class LabelStudio:
             if not projects.fits(opened.project.offer, self._setting):
                 raise Refused(projects.misfit(opened.project, self._setting))
             refused = opened.importer.run(tasks)
+            opinions.ask(client, opened.notes, opened.index, queue.entries)
             opened.project = opened.ordering.show(opened.project, queue)
         return refused
 
@@ -96,6 +100,30 @@ class LabelStudio:
             )
             return Pull(tuple(found), changed.cursor, missing, tuple(self._notices(opened, changed.tasks)))
 
+    def subscribe(self, address: str | None) -> bool:
+        """Let the project call `address`; see `webhook` and `backend`. The webhook is there when the backend fails."""
+        with self._at_work() as client:
+            if address is None:
+                self._unsubscribe(client)
+                return False
+            project = self._open_project(client).project
+            self._notes.write(checks.ADDRESS, address)
+            if self._options.webhook:
+                secret = self._notes.secret(webhook.SECRET)
+                webhook.register(client, project.id, self._setting.loop, address, secret)
+            else:
+                webhook.remove(client, project.id, self._setting.loop)
+            if self._options.ml_backend:
+                note_asked(self._notes, project.offer)
+                backend.attach(client, project, self._setting.loop, address, self._notes.secret(backend.SECRET))
+            else:
+                backend.detach(client, project.id, self._setting.loop)
+        return self._options.webhook
+
+    def hear(self, call: Call, host: Host) -> Reply:
+        """Answer a call of Label Studio; see `hearing`."""
+        return self._hearing.answer(call, host)
+
     def links(self) -> Mapping[str, str]:
         """The project's page, where the button that begins labeling is."""
         known = self._opened.project.id if self._opened else projects.remembered_number(self._notes)
@@ -113,6 +141,14 @@ class LabelStudio:
             self._media.close()
             self._media = None
         self._disconnect()
+
+    def _unsubscribe(self, client: Client) -> None:
+        """Leave nothing behind that would call us; where there is no project, nothing does."""
+        project = projects.find(client, self._setting, self._options, self._notes)
+        if project is not None:
+            webhook.remove(client, project.id, self._setting.loop)
+            backend.detach(client, project.id, self._setting.loop)
+        self._notes.write(checks.ADDRESS, None)
 
     def _missing(self, opened: Open, pushed: Sequence[str] | None) -> frozenset[str]:
         if pushed is None:
@@ -157,9 +193,17 @@ class LabelStudio:
         return Open(
             client=client,
             project=project,
+            notes=notes,
             index=index,
             importer=Importer(client, project.id, self._setting.data, shows, notes, index, self._now),
-            ordering=Ordering(client, notes, index, suggest=self._options.suggestions, now=self._now),
+            ordering=Ordering(
+                client,
+                notes,
+                index,
+                suggest=self._options.suggests,
+                least=self._options.least_confidence,
+                now=self._now,
+            ),
         )
 
     def _shows(self) -> Media:

@@ -115,15 +115,20 @@ def unusable(text: str) -> str | None:
     return None
 
 
-def prediction_json(task_id: int, entry: QueueEntry, version: str, asked: Offer, *, suggest: bool) -> dict[str, Any]:
+def prediction_json(
+    task_id: int, entry: QueueEntry, version: str, asked: Offer, *, suggest: bool, least: float = 0.0
+) -> dict[str, Any]:
     """A place in the queue, as a prediction. Without a suggestion its result is empty: it orders, and shows nothing.
+
+    `least` is the confidence in [0, 1] from which on a suggestion is shown; one whose confidence is not known is shown
+    where it is 0.
 
     Raises:
         ValueError: the score is not in [0, 1]; Label Studio would drop the prediction silently.
     """
     if not 0 <= entry.score <= 1:
         raise ValueError(f"score {entry.score} of {entry.key} is not in [0, 1]")
-    told = suggest and entry.label is not None and entry.label in asked.choices
+    told = suggest and entry.label in asked.choices and (entry.confidence or 0.0) >= least
     result = [result_json(str(entry.label), asked)] if told else []
     return {"task": task_id, "result": result, "score": float(entry.score), "model_version": version}
 
@@ -159,6 +164,7 @@ def annotation(
         refused=refused,
         lead_time=None if lead_time is None else float(lead_time),
         updated_at=exact(raw["updated_at"]),
+        trusted=bool(raw.get("ground_truth")),
     )
 
 

@@ -10,6 +10,9 @@ _KEPT = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "TEMP", "TMP
 }  # fmt: skip
 _KEPT_PREFIXES = ("LC_", "AWS_", "GOOGLE_", "SSL_CERT_")
 
+FAST_IMPORT = "fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short"
+"""The switch without which every push of predictions recounts the whole project."""
+
 
 def private_environment(data: Path) -> dict[str, str]:
     """The environment variables of a private Label Studio that keeps its data in `data`.
@@ -39,6 +42,5 @@ def private_environment(data: Path) -> dict[str, str]:
         "DISABLE_SIGNUP_WITHOUT_LINK": "true",
         # a task that was opened and abandoned comes back after an hour, not after a day
         "TASK_LOCK_TTL": "3600",
-        # without it every push of predictions recounts the whole project
-        "fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short": "true",
+        FAST_IMPORT: "true",
     }

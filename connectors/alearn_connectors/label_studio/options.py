@@ -31,7 +31,8 @@ class Options:
     title: the project's title, 3 to 50 characters; None: made of the loop's name.
     question: one sentence above each item.
     instructions: shown to annotators before they begin; HTML.
-    suggestions: whether annotators see the model's suggestion. The order holds either way.
+    suggestions: whether annotators see the model's suggestion; a number in [0, 1]: where its confidence is at least so
+        much. The order holds either way. A change shows with the next order of the queue.
     overlap: annotators per item, in [1, 100].
     skip: whether there is a skip button.
     images: how pictures reach the browser. `local-files`: Label Studio serves them from `media_root`, which it sees.
@@ -40,6 +41,10 @@ class Options:
     media_root_there: the same folder as Label Studio sees it (a container's mount); None: the same path.
     http_host, http_port: where the picture server of `images: http` listens.
     http_url: how browsers reach that server; None: http://HOST:PORT.
+    webhook: whether Label Studio is asked to call `alearn serve` when somebody answers. Without it answers are found by
+        looking from time to time.
+    ml_backend: whether `alearn serve` also becomes the project's ML backend: a *Start Training* button, and *Retrieve
+        predictions* for tasks that are not queued. The order does not depend on it.
     robots_real_time: whether robot annotators take the time that people would.
     """
 
@@ -50,7 +55,7 @@ class Options:
     title: str | None = None
     question: str = ""
     instructions: str = ""
-    suggestions: bool = True
+    suggestions: bool | float = True
     overlap: int = 1
     skip: bool = True
     images: ImageMode = "auto"
@@ -59,7 +64,19 @@ class Options:
     http_host: str = "127.0.0.1"
     http_port: int = 8899
     http_url: str | None = None
+    webhook: bool = True
+    ml_backend: bool = False
     robots_real_time: bool = False
+
+    @property
+    def suggests(self) -> bool:
+        """Whether annotators see any suggestion."""
+        return self.suggestions is not False
+
+    @property
+    def least_confidence(self) -> float:
+        """The confidence from which on a suggestion is shown, in [0, 1]."""
+        return 0.0 if isinstance(self.suggestions, bool) else float(self.suggestions)
 
     def title_of(self, loop: str) -> str:
         """The project's title; a long loop name is cut, and told from its like by a hash."""
@@ -99,6 +116,10 @@ def _is_flag(value: Any) -> bool:
     return isinstance(value, bool)
 
 
+def _is_suggestions(value: Any) -> bool:
+    return isinstance(value, bool) or (isinstance(value, int | float) and 0 <= value <= 1)
+
+
 def _is_whole(low: int, high: int) -> Check:
     return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
@@ -114,7 +135,7 @@ _ALLOWED: Mapping[str, tuple[str, Check]] = {
     "title": ("3 to 50 characters", _is_title),
     "question": ("printable text", _is_printable),
     "instructions": _TEXT,
-    "suggestions": _FLAG,
+    "suggestions": ("true, false, or the least confidence in [0, 1]", _is_suggestions),
     "overlap": ("an integer in [1, 100]", _is_whole(1, 100)),
     "skip": _FLAG,
     "images": (f"one of {', '.join(get_args(ImageMode))}", get_args(ImageMode).__contains__),
@@ -123,6 +144,8 @@ _ALLOWED: Mapping[str, tuple[str, Check]] = {
     "http_host": _TEXT,
     "http_port": ("an integer in [1, 65535]", _is_whole(1, 65535)),
     "http_url": _URL,
+    "webhook": _FLAG,
+    "ml_backend": _FLAG,
     "robots_real_time": _FLAG,
 }
 

@@ -26,7 +26,9 @@ from alearn_connectors.label_studio.versions import Version, Versions
 
 
 class Ordering:
-    """The order of one project. `suggest`: whether predictions carry a suggestion. `now`: the wall clock, seconds."""
+    """The order of one project. `suggest`: whether predictions carry a suggestion, and `least`: from which confidence
+    on. `now`: the wall clock, seconds.
+    """
 
     def __init__(
         self,
@@ -35,12 +37,14 @@ class Ordering:
         index: TaskIndex,
         *,
         suggest: bool,
+        least: float = 0.0,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
         self._notes = notes
         self._index = index
         self._suggest = suggest
+        self._least = least
         self._now = now
         self._sweeper: Sweeper | None = None
 
@@ -129,7 +133,14 @@ class Ordering:
         if project.offer is None:
             raise Refused(f"Project {project.id} must hold one Choices control. Got none. Put its label config back.")
         body = [
-            convert.prediction_json(self._index.ids(entry.key)[0], entry, version, project.offer, suggest=self._suggest)
+            convert.prediction_json(
+                self._index.ids(entry.key)[0],
+                entry,
+                version,
+                project.offer,
+                suggest=self._suggest,
+                least=self._least,
+            )
             for entry in entries
         ]
         answer = self._client.post(f"/api/projects/{project.id}/import/predictions", body, bulk=True)

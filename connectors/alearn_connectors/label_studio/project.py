@@ -192,8 +192,8 @@ def adopt(client: Client, project: Project, setting: Setting, options: Options) 
         Refused: it asks something else, and has answers that would be lost.
     """
     settings = wanted_settings(setting, options)
-    if project.suggestions != options.suggestions:  # resets the order, unless the same request sets it
-        settings |= {"show_collab_predictions": options.suggestions, "model_version": _served(client, project)}
+    if project.suggestions != options.suggests:  # resets the order, unless the same request sets it
+        settings |= {"show_collab_predictions": options.suggests, "model_version": _served(client, project)}
     config = _mended(project, setting, options)
     if config is not None:
         settings["label_config"] = config

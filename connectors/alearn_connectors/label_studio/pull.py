@@ -26,7 +26,7 @@ WINDOW = timedelta(seconds=10)
 
 BEGINNING = "1970-01-01T00:00:00.000000Z"
 
-INCLUDE = "id,data,updated_at,annotations,result,was_cancelled,completed_by,created_at,lead_time"
+INCLUDE = "id,data,updated_at,annotations,result,was_cancelled,completed_by,created_at,lead_time,ground_truth"
 """What is read of a task and of its annotations; the names apply to both. All fields would take four times as long."""
 
 Raw = Mapping[str, Any]

@@ -5,8 +5,8 @@ Somebody works each time the loop looks: a pull from the newest cursor lets the 
 what was there.
 
 Options: `accuracy`, `confusion`, `skip_rate`, `seconds` and `seed` as in `alearn.core.annotators.Profile`;
-`annotators`, how many there are (default 1); `overlap`, how many of them are asked about each item (default 1), a skip
-being an answer, too; `per_pull`.
+`accuracy` may be a list, one for each annotator; `annotators`, how many there are (default 1); `overlap`, how many of
+them are asked about each item at least (default 1), a skip being an answer, too; `per_pull`.
 
 Invariant: which annotator says what of which item, and under which id, depends on the options, the seed and the item
 alone; killed at any moment and opened again, the simulation goes on as if nothing had happened.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from alearn.core.annotators import Profile, answer
@@ -37,12 +37,20 @@ class Crew:
     annotators: int = 1
     overlap: int = 1
     per_pull: int | None = None
+    accuracies: tuple[float, ...] = ()
 
-    def asked(self, key: str) -> list[str]:
+    def profile_of(self, annotator: str) -> Profile:
+        """How an annotator behaves."""
+        if not self.accuracies:
+            return self.profile
+        return replace(self.profile, accuracy=self.accuracies[int(annotator.removeprefix("annotator-")) - 1])
+
+    def asked(self, key: str, opinions: int = 1) -> list[str]:
         """The names of those who are asked about an item, in the order in which they answer."""
         digest = hashlib.sha256(f"{self.profile.seed}\0{key}".encode()).digest()
         first = int.from_bytes(digest[:8], "big")
-        return [f"annotator-{(first + turn) % self.annotators + 1}" for turn in range(self.overlap)]
+        count = min(max(self.overlap, opinions), self.annotators)
+        return [f"annotator-{(first + turn) % self.annotators + 1}" for turn in range(count)]
 
 
 def open(setting: Setting) -> Platform:
@@ -64,7 +72,16 @@ def crew(options: Mapping[str, Any], schema: LabelSchema, seed: int) -> Crew:
         raise ConfigError(
             f"`platform.options.overlap` must be at most `annotators`, {annotators}. Got {overlap}. Correct one."
         )
-    return Crew(_profile(options, schema, seed), annotators, overlap, per_pull)
+    accuracies = options.get("accuracy")
+    if not isinstance(accuracies, list):
+        return Crew(_profile(options, schema, seed), annotators, overlap, per_pull)
+    if len(accuracies) != annotators:
+        raise ConfigError(
+            f"`platform.options.accuracy` must be a number, or one for each of {annotators} annotators. Got "
+            f"{len(accuracies)}. Correct one."
+        )
+    each = [_profile({**options, "accuracy": one}, schema, seed) for one in accuracies]
+    return Crew(each[0], annotators, overlap, per_pull, tuple(one.accuracy for one in each))
 
 
 def _count(options: Mapping[str, Any], name: str, default: int, least: int) -> int:
@@ -147,7 +164,7 @@ class SimulatedPlatform:
             return Answered(key, annotator, skipped=True)
         if truth not in self._setting.schema.classes:
             return Answered(key, annotator, refused=f"the known answer {truth!r} is not one of the classes")
-        said = answer(self._crew.profile, annotator, key, truth, self._setting.schema.classes)
+        said = answer(self._crew.profile_of(annotator), annotator, key, truth, self._setting.schema.classes)
         return Answered(key, annotator, said.value, skipped=said.value is None, lead_time=round(said.seconds, 3))
 
     def links(self) -> Mapping[str, str]:

@@ -23,7 +23,7 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS task (key TEXT PRIMARY KEY, place INTEGER, score REAL, label TEXT, confidence REAL,
-  changed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+  changed INTEGER NOT NULL DEFAULT 0, opinions INTEGER NOT NULL DEFAULT 1) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS annotation (id TEXT PRIMARY KEY, key TEXT NOT NULL, annotator TEXT NOT NULL, value TEXT,
   skipped INTEGER NOT NULL, refused TEXT, lead_time REAL, updated_at TEXT NOT NULL, number INTEGER NOT NULL,
   deleted INTEGER NOT NULL DEFAULT 0);
@@ -68,8 +68,11 @@ class State:
             db.execute("UPDATE task SET place = NULL, score = NULL, label = NULL, confidence = NULL")
             db.executemany("UPDATE task SET place = ? WHERE key = ?", [(last, key) for key in keys])
             db.executemany(
-                "UPDATE task SET place = ?, score = ?, label = ?, confidence = ? WHERE key = ?",
-                [(place, one.score, one.label, one.confidence, one.key) for place, one in enumerate(queue.entries)],
+                "UPDATE task SET place = ?, score = ?, label = ?, confidence = ?, opinions = ? WHERE key = ?",
+                [
+                    (place, one.score, one.label, one.confidence, one.opinions, one.key)
+                    for place, one in enumerate(queue.entries)
+                ],
             )
 
     def is_newest(self, cursor: str | None) -> bool:
@@ -77,13 +80,15 @@ class State:
         with self._change() as db:
             return _number(db, cursor) == _head(db)
 
-    def open(self, asked: Callable[[str], Sequence[str]], limit: int | None) -> list[tuple[str, str]]:
+    def open(self, asked: Callable[[str, int], Sequence[str]], limit: int | None) -> list[tuple[str, str]]:
         """The next (task, annotator) pairs without an answer, in the order of the queue, at most `limit`."""
         found: list[tuple[str, str]] = []
         with self._change() as db:
             heard = set(db.execute("SELECT key, annotator FROM annotation WHERE NOT deleted"))
-            for (key,) in db.execute("SELECT key FROM task WHERE place IS NOT NULL ORDER BY place, key"):
-                found += [(key, name) for name in asked(key) if (key, name) not in heard]
+            for key, opinions in db.execute(
+                "SELECT key, opinions FROM task WHERE place IS NOT NULL ORDER BY place, key"
+            ):
+                found += [(key, name) for name in asked(key, opinions) if (key, name) not in heard]
                 if limit is not None and len(found) >= limit:
                     return found[:limit]
         return found
@@ -178,6 +183,8 @@ def _connected(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.executescript(_TABLES)
+        if "opinions" not in {row[1] for row in db.execute("PRAGMA table_info(task)")}:  # a file of an older alearn
+            db.execute("ALTER TABLE task ADD COLUMN opinions INTEGER NOT NULL DEFAULT 1")
         db.execute("INSERT OR IGNORE INTO meta VALUES ('name', ?)", (secrets.token_hex(4),))
     except sqlite3.Error:
         db.close()

@@ -3,20 +3,27 @@
 Projects are never deleted here: that breaks the signals of a server that others use.
 """
 
+import json
 import secrets
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
 from alearn.core.schema import LabelSchema
-from alearn.platform import Annotation, Queue, QueueEntry, Setting, Task
+from alearn.platform import Annotation, Call, Listening, Queue, QueueEntry, Reply, Setting, Suggestion, Task
 from alearn_connectors import label_studio as connector
 from alearn_connectors.label_studio.connection import LabelStudio
+from alearn_connectors.label_studio.home import Home
 from alearn_connectors.label_studio.options import read_options
+from alearn_connectors.label_studio.private import PrivateServer
 
 CLASSES = ("cat", 'd<o>g & "co", 😀', "$100")
 
@@ -118,10 +125,10 @@ def make(label_studio: Any, tmp_path: Path) -> Iterator[Callable[..., Loop]]:
     """Makes loops, prepared and empty."""
     made: list[Loop] = []
 
-    def make_one(*, prepare: bool = True, **options: Any) -> Loop:
+    def make_one(*, prepare: bool = True, server: Any = None, **options: Any) -> Loop:
         folder = tmp_path / str(len(made))
         folder.mkdir()
-        loop = Loop(label_studio, folder, **options)
+        loop = Loop(server or label_studio, folder, **options)
         made.append(loop)
         if prepare:
             loop.platform.prepare()
@@ -143,3 +150,136 @@ def filled(loop: Loop) -> tuple[Loop, list[str]]:
     keys = loop.keys_of(6)
     loop.platform.push(loop.tasks_of(keys), loop.queue_of(keys))
     return loop, keys
+
+
+class Listener:
+    """What `alearn serve` is to a platform: it counts what it is asked to do, and believes what it is told to."""
+
+    def __init__(self) -> None:
+        self.woken = 0
+        self.trained = 0
+        self.newest: str | None = None
+        self.believed: dict[str, Suggestion] = {}
+        self.asked: list[str] = []
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def train(self) -> None:
+        self.trained += 1
+
+    def version(self) -> str | None:
+        return self.newest
+
+    def suggest(self, keys: Sequence[str]) -> Mapping[str, Suggestion]:
+        self.asked.extend(keys)
+        return {key: self.believed[key] for key in keys if key in self.believed}
+
+
+class Ear:
+    """An HTTP server that hands what it gets below /loops/NAME to a platform, as `alearn serve` does."""
+
+    def __init__(self) -> None:
+        self.listener = Listener()
+        self.calls: list[tuple[Call, Reply]] = []
+        self.platforms: dict[str, Listening] = {}
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+
+    def address(self, loop: Loop) -> str:
+        """The loop's address; from now on its calls are heard by another object than the one that subscribes."""
+        self.platforms[loop.setting.loop] = loop.open()
+        return f"{self.url}/loops/{loop.setting.loop}"
+
+    def paths(self) -> list[str]:
+        return [call.path for call, _ in self.calls]
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        ear = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.do_POST()
+
+            def do_POST(self) -> None:
+                _, _, name, rest = self.path.split("/", 3)
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                headers = {key.lower(): value for key, value in self.headers.items()}
+                call = Call(self.command, f"/{rest}", headers, body)
+                reply = ear.platforms[name].hear(call, ear.listener)
+                ear.calls.append((call, reply))
+                content = json.dumps(reply.content).encode()
+                self.send_response(reply.status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Quiet."""
+
+        return Handler
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture
+def new_ear() -> Iterator[Callable[[], Ear]]:
+    """Makes servers that hear."""
+    made: list[Ear] = []
+
+    def make_one() -> Ear:
+        made.append(Ear())
+        return made[-1]
+
+    yield make_one
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def ear(new_ear: Callable[[], Ear]) -> Ear:
+    return new_ear()
+
+
+@pytest.fixture
+def closed() -> str:
+    """An address where nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Makes servers of one's own, started with other switches than a private one."""
+
+    class Guarded(Home):
+        switches: Mapping[str, str] = {}
+
+        def environment(self) -> dict[str, str]:
+            return super().environment() | dict(self.switches)
+
+    made: list[PrivateServer] = []
+
+    def start(**switches: str) -> Any:
+        server = PrivateServer(tmp_path_factory.mktemp("guarded"))
+        server.home = type("Switched", (Guarded,), {"switches": switches})(server.home.folder)
+        made.append(server)
+        state = server.up(lambda told: None)
+        token = Path(state["token_file"]).read_text()
+        http = httpx.Client(
+            base_url=state["url"], headers={"Authorization": f"Token {token}"}, trust_env=False, timeout=60
+        )
+        return SimpleNamespace(url=state["url"], token=token, client=http)
+
+    yield start
+    for server in made:
+        server.down()

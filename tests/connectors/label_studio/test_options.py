@@ -34,6 +34,13 @@ def test_a_misspelt_key_is_an_error_that_names_its_neighbour() -> None:
     [
         {"url": "localhost:8080"},
         {"url": "ftp://host"},
+        {"suggestions": "yes"},
+        {"suggestions": None},
+        {"suggestions": 1.01},
+        {"suggestions": -0.1},
+        {"suggestions": float("nan")},
+        {"webhook": "no"},
+        {"ml_backend": 1},
         {"overlap": 0},
         {"overlap": True},
         {"overlap": "2"},
@@ -95,3 +102,15 @@ def test_without_a_url_the_private_server_must_run(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("ALEARN_DATA", str(tmp_path))
     with pytest.raises(Unavailable, match="alearn label-studio up"):
         place.connect(Options())
+
+
+@pytest.mark.parametrize(
+    ("suggestions", "suggests", "least"),
+    [(True, True, 0.0), (False, False, 0.0), (0, True, 0.0), (0.0, True, 0.0), (0.8, True, 0.8), (1, True, 1.0)],
+)
+def test_suggestions_are_on_off_or_from_a_confidence_on(
+    suggestions: bool | float, suggests: bool, least: float
+) -> None:
+    """A confidence of 0 is not off, and one of 1 is not on."""
+    options = read_options(setting({"suggestions": suggestions}))
+    assert (options.suggests, options.least_confidence) == (suggests, least)
