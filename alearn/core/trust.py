@@ -118,7 +118,7 @@ def standings(counts: Tally, classes: int, rule: Rule | None = None) -> dict[str
     posterior = _normalized(_prior() + evidence)
     mean = posterior @ GRID
     tail = (1 - rule.confidence) / 2
-    doubt = _at(evidence, bad(rule)) - _at(evidence, rule.good)
+    doubt = _at(evidence, bad_accuracy(rule)) - _at(evidence, rule.good)
     found = {}
     for row, name in enumerate(counts.annotators):
         low, high = _quantiles(posterior[row], (tail, 1 - tail))
@@ -138,7 +138,7 @@ def vote_weight(accuracy: float, classes: int) -> float:
     return min(max(odds[0] / odds[1], LEAST), 1.0)
 
 
-def bad(rule: Rule) -> float:
+def bad_accuracy(rule: Rule) -> float:
     """The accuracy that, tested against `good`, makes evidence pile up just where the accuracy is below `threshold`."""
     low, high = 0.0, rule.threshold
     for _ in range(50):

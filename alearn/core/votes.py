@@ -1,7 +1,8 @@
 """From what annotators said to labels where some of them count more than others.
 
 `core/consensus.py` gives everybody one vote. Here votes are weighted by trust, or trust, the confusions of each
-annotator and the labels of all items are found together (Dawid & Skene).
+annotator and the labels of all items are found together (Dawid & Skene; own lines, because crowd-kit's bring pandas,
+nltk and transformers along, know no prior, and let an item with one voice confirm whoever answered it).
 
 Invariant: as in consensus, each annotator has one voice for an item, a skip is none, a tie goes to the latest voice,
 and neither the order in which annotations arrive nor any other chance changes a label.

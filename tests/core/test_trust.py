@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from alearn.core.trust import Rule, Standing, Tally, bad, question_rate, standings, tally, vote_weight
+from alearn.core.trust import Rule, Standing, Tally, bad_accuracy, question_rate, standings, tally, vote_weight
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def standings_of(right: NDArray[Any], asked: int) -> list[Standing]:
 def test_the_evidence_turns_at_the_threshold() -> None:
     """Test questions answered at just its rate leave the doubt where it was."""
     for rule in (Rule(), Rule(threshold=0.6, good=0.95), replace(Rule(), threshold=0.5)):
-        worse = bad(rule)
+        worse = bad_accuracy(rule)
         assert 0 < worse < rule.threshold
         drift = rule.threshold * math.log(worse / rule.good) + (1 - rule.threshold) * math.log(
             (1 - worse) / (1 - rule.good)

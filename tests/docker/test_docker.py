@@ -251,6 +251,13 @@ def test_the_image_is_built_cleanly() -> None:
     assert last("VOLUME") in mounts("alearn")
 
 
+def test_nothing_in_the_image_phones_home() -> None:
+    """Two of the libraries are told so; the third loses the package that it would do it with."""
+    environment = " ".join(rest for name, rest in IMAGE if name == "ENV").split()
+    assert {"ORT_DISABLE_TELEMETRY=1", "HF_HUB_DISABLE_TELEMETRY=1"} <= set(environment)
+    assert any("pip uninstall --yes openvino-telemetry" in rest for name, rest in IMAGE if name == "RUN")
+
+
 def test_the_image_holds_what_the_package_is_made_of() -> None:
     """Every file that is copied passes .dockerignore, which passes nothing else; every extra is one of alearn's."""
     copied = {part for name, rest in IMAGE if name == "COPY" and "--from" not in rest for part in rest.split()[:-1]}

@@ -192,12 +192,13 @@ class Classic:
             str(said.get("created_at") or ""),
         )
 
-    def subscribe(self, place: Place, address: str | None) -> None:
+    def subscribe(self, place: Place, address: str | None) -> bool:
         """The job has one address; another one takes its place."""
         wanted = {"webhook_uri": address or "", "send_judgments_webhook": address is not None}
         job = self._job(place)
         if (job.get("webhook_uri") or "", bool(job.get("send_judgments_webhook"))) != tuple(wanted.values()):
             self._client.act("PUT", f"/v1/jobs/{place.job}.json", {"job": wanted})
+        return address is not None
 
     def _job(self, place: Place) -> Mapping[str, Any]:
         return itself(mapping(self._client.get(f"/v1/jobs/{place.job}.json"), "A job"), place)

@@ -221,9 +221,9 @@ class AppenPlatform:
 
     # --- webhooks -----------------------------------------------------------------------------------------------------
 
-    def subscribe(self, address: str | None) -> None:
+    def subscribe(self, address: str | None) -> bool:
         """Set the job's webhook; its only one, so that an earlier address is gone. `v3` has none."""
-        self._service().subscribe(self._place(), None if address is None else address.rstrip("/") + HOOK)
+        return self._service().subscribe(self._place(), None if address is None else address.rstrip("/") + HOOK)
 
     def hear(self, call: Call, host: Host) -> Reply:
         """Wake the host for a webhook that is signed; one that is sent again is answered and wakes nobody."""

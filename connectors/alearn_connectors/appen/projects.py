@@ -231,8 +231,9 @@ class Projects:
         """From the report of the last look."""
         return self._said.get(key, [])
 
-    def subscribe(self, place: Place, address: str | None) -> None:
+    def subscribe(self, place: Place, address: str | None) -> bool:
         """Nothing: this generation documents no webhooks."""
+        return False
 
     def _report(self, params: Params) -> list[dict[str, str]]:
         """A report is asked for until it is made."""

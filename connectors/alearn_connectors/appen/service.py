@@ -112,8 +112,8 @@ class Service(Protocol):
         """All judgments of one row, after a look."""
         ...
 
-    def subscribe(self, place: Place, address: str | None) -> None:
-        """Have webhooks sent to `address`, or to nobody."""
+    def subscribe(self, place: Place, address: str | None) -> bool:
+        """Have webhooks sent to `address`, or to nobody; whether they will be."""
         ...
 
 
