@@ -5,8 +5,10 @@
 500 items; every fifth, by chance, gets a second opinion, from whoever comes next. One in twenty of a person's answers,
 at a random place, is to a test question. Whose turn it is, is drawn anew for each answer. Errors, and the spammer's
 answers, are spread evenly over the classes. After each answer everybody's standing is looked at. "By need" is the same
-with test questions where they decide something (`trust.question_rate`), "two spammers" adds another who, like the
-first, always names the same class.
+with test questions where they decide something (`trust.question_rate`); "two spammers" has two who always name the
+same class. Shares: right labels, by majority, weighted vote and Dawid-Skene; intervals of 95 % that cover the accuracy,
+over all annotators and of the one worst served; spammers flagged within 60 answers; good annotators ever flagged, and
+still so at the end; test questions among all answers. About a minute on two cores.
 """
 
 from __future__ import annotations

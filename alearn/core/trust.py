@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 HONEST, ANY = (8.0, 1.0), 0.25
 """The prior of an accuracy: Beta, as of somebody who was right seven times of seven; with this probability, any."""
-VOUCH = 10.0
+VOUCH = 5.0
 """The most answers that what one person said may count for in judging another."""
 HOPS = 3
 """How far evidence travels: a partner is judged by their partners, and these by theirs."""

@@ -96,8 +96,8 @@ class TestStandings:
         assert found["b"].flagged
 
     def test_more_agreement_of_one_person_than_the_limit_adds_nothing(self) -> None:
-        """A hundred count as ten."""
-        few, many = (standings(team((0, 0), (3, 3), pairs={(0, 1): (n, n)}), 3)["a"] for n in (10.0, 100.0))
+        """A hundred count as five."""
+        few, many = (standings(team((0, 0), (3, 3), pairs={(0, 1): (n, n)}), 3)["a"] for n in (5.0, 100.0))
         assert few.mean == pytest.approx(many.mean)
 
     def test_spammers_cannot_get_an_honest_annotator_flagged(self) -> None:
