@@ -88,10 +88,23 @@ class TaskState:
 
 
 @dataclass(frozen=True)
+class Found:
+    """An item that somebody put onto the platform by hand; `key` is the hash of its content (`core.keys.content_key`).
+
+    Exactly one of `uri` (an absolute path or a URL that this machine can read) and `text` is set.
+    """
+
+    key: str
+    uri: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
 class Pull:
     """What changed since a cursor.
 
-    `states` may repeat what was seen before. `missing` (only after a resync) are keys that were pushed and are gone.
+    `states` may repeat what was seen before, and be about what is `found`: items that the loop did not know. `missing`
+    (only after a resync) are keys that were pushed and are gone.
     `notices` are sentences for the people who run the loop (a label config edited by hand, an unknown task).
     """
 
@@ -99,6 +112,7 @@ class Pull:
     cursor: str | None = None
     missing: frozenset[str] = frozenset()
     notices: tuple[str, ...] = ()
+    found: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ PROBLEMS = {
     "fashion": Problem(fashion, 50, 1500, 5000, pool=20_000),
     "fashion-tail": Problem(fashion, 50, 1500, 5000, pool=20_000, tail=50.0),
     "elpv": Problem(elpv, 20, 800, 600, metric="average_precision"),
-    "intents": Problem(intents, 100, 3500, 2500),
+    "intents": Problem(intents, 100, 1600, 2500),
     "spam": Problem(spam, 10, 400, 1500),
 }
 

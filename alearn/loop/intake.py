@@ -6,14 +6,17 @@ only when its end was reached.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 from alearn.config import Config, ItemSpec
 from alearn.core.keys import fingerprint, unit_interval
 from alearn.data import Item, Unreadable, count_hint, read_items
 from alearn.errors import ConfigError
 from alearn.loop.undertaking import Undertaking
+from alearn.platform import Found
 from alearn.store.items import as_row
 
 CHUNK = 5_000
@@ -36,6 +39,21 @@ def take_in(loop: Undertaking, *, again: bool = False) -> Intake:
     result = add(loop, loop.config.source)
     loop.store.items.source_read(source)
     return result
+
+
+def take_in_found(loop: Undertaking, found: Sequence[Found]) -> int:
+    """Add what people put onto the platform by hand; returns how many items are new."""
+    _same_split(loop)
+    items = [Item(one.key, one.uri, one.text, one.key, None) for one in found]
+    added = loop.store.items.add([_row(loop, item) for item in items])
+    if added:
+        loop.report.say(f"{added} items were put onto the platform by hand, and are part of the loop now")
+    return added
+
+
+def _row(loop: Undertaking, item: Item) -> dict[str, Any]:
+    share, seed = _split(loop.config)
+    return as_row(item, holdout=unit_interval(item.group, seed) < share)
 
 
 def add(loop: Undertaking, spec: ItemSpec) -> Intake:
@@ -77,8 +95,7 @@ def _same_split(loop: Undertaking) -> None:
 def _keep(loop: Undertaking, chunk: list[Item | Unreadable], so_far: Intake, aside: frozenset[str]) -> Intake:
     items = [one for one in chunk if isinstance(one, Item)]
     bad = {one.where: one.reason for one in chunk if isinstance(one, Unreadable)}
-    share, seed = _split(loop.config)
-    rows = [as_row(item, holdout=unit_interval(item.group, seed) < share) for item in items]
+    rows = [_row(loop, item) for item in items]
     added = loop.store.items.add(rows) if rows else 0
     mended = aside & {str(item.uri) for item in items}
     if mended:

@@ -16,6 +16,7 @@ from alearn.core.stopping import decide as decide_stop
 from alearn.loop import versions
 from alearn.loop.believing import EVERYBODY, resolver
 from alearn.loop.choosing import choose
+from alearn.loop.intake import take_in_found
 from alearn.loop.learning import Fitted, clear, fit
 from alearn.loop.plan import Step
 from alearn.loop.scoring import Scorer, scorer
@@ -31,6 +32,8 @@ def collect(loop: Undertaking, *, resync: bool = False) -> int:
     store = loop.store
     cursor = store.loop().cursor
     pulled = loop.platform.pull(cursor, pushed=store.rounds.pushed_keys() if resync else None)
+    if pulled.found:
+        take_in_found(loop, pulled.found)
     if not (pulled.states or pulled.missing or pulled.notices) and pulled.cursor in {cursor, None}:
         return 0
     skips = loop.config.consensus.skips
