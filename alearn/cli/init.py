@@ -46,6 +46,10 @@ target:                   # the loop stops when the lower confidence bound on th
 budget:
   labels: 2000            # or when so many labels are spent
 
+# consensus:              # for several annotators; see docs/serve.md
+#   overlap: 0.2          # share of the items that a second person answers, too
+#   tests: 0.05           # share of test questions: items with a known answer, or marked as ground truth
+
 platform:
   name: label-studio      # `alearn label-studio up` starts a private one; or set options.url and LABEL_STUDIO_API_KEY
 """

@@ -17,6 +17,7 @@ from alearn.loop.intake import take_in
 from alearn.loop.status import status_of
 from alearn.loop.undertaking import Undertaking, opened
 from alearn.loop.versions import find, place
+from alearn.loop.wake import Wake
 
 SAME = "The same command goes on from here."
 
@@ -68,7 +69,7 @@ def restore_version(path_of_config: Path, version: str, *, as_json: bool) -> Non
 
 
 def drive(loop: Undertaking, *, robots: bool, once: bool = False) -> Outcome:
-    """Run the controller, with robot annotators at work beside it when asked for."""
+    """Run the controller, with robot annotators at work beside it when asked for; people do not wait for training."""
     config = loop.config
     with ExitStack() as stack:
         if robots:
@@ -76,4 +77,5 @@ def drive(loop: Undertaking, *, robots: bool, once: bool = False) -> Outcome:
             take_in(loop)
             loop.platform.prepare()
             stack.enter_context(door.robots(config.platform.name, loop.setting, config.profile, config.robots.count))
-        return run_controller(loop, once=once)
+        people = isinstance(loop.platform, door.Listening) and not (robots or once)
+        return run_controller(loop, once=once, wake=Wake() if people else None)

@@ -38,7 +38,8 @@ PICTURE = "img[alt=image]"
 SEES = f"""([number, before]) => {{
     const image = document.querySelector("{PICTURE}");
     const shown = document.querySelector(".lsf-current-task__task-id")?.firstChild.textContent;
-    return shown === number && image && image.src !== before && image.complete && image.naturalWidth > 0 && image.offsetHeight > 0;
+    const ready = image && image.src !== before && image.complete && image.naturalWidth > 0 && image.offsetHeight > 0;
+    return shown === number && ready;
 }}"""
 """Whether the page says that this is the task, and shows a picture that is another than before."""
 
@@ -124,7 +125,7 @@ class Person:
 
     def submit(self) -> Given | None:
         """Send the answer; the task that the page shows next."""
-        return self._given_by(self.page.get_by_role("button", name="Submit", exact=True).click)
+        return self._given_by(self.page.locator("button", has_text=re.compile("^Submit$")).click)
 
     def see(self, given: Given) -> tuple[int, int]:
         """Wait until a task's picture is there: its own width, and the height at which it is shown, pixels."""
