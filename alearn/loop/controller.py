@@ -23,6 +23,7 @@ from alearn.loop.steps import DO, collect, prepare
 from alearn.loop.subscription import Subscription
 from alearn.loop.undertaking import Undertaking
 from alearn.loop.wake import Wake
+from alearn.models import warm
 
 LEASE_SECONDS = 60.0
 RESYNC_SECONDS = 300.0
@@ -87,6 +88,8 @@ def run(
         with Subscription(loop, address) as subscription:
             subscription.renew()
             outcome = reconcile(loop, resync=True, desk=desk)
+            if outcome.step is Step.WAIT and not once:  # while people are at the first items
+                threading.Thread(target=warm, name="alearn-warm", daemon=True).start()
             synced, failures = loop.clock.seconds(), 0
             while not once and not desk.stopping and (stay or outcome.step is Step.WAIT):
                 desk.wait(pause(subscription.poll, failures), loop.clock)

@@ -7,7 +7,7 @@ they are used.
 from alearn.models.cache import ActivationCache
 from alearn.models.embeddings import embed_items
 from alearn.models.export import export_model
-from alearn.models.head import Head, fit_head, unseen_proba
+from alearn.models.head import Head, fit_head, unseen_proba, warm
 from alearn.models.predict import Prediction, predict
 from alearn.models.trunk import Trunk, load_trunk
 
@@ -22,4 +22,5 @@ __all__ = [
     "load_trunk",
     "predict",
     "unseen_proba",
+    "warm",
 ]

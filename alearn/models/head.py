@@ -11,6 +11,7 @@ zero, so that a class without labels, or a single class, needs no special case.
 
 from __future__ import annotations
 
+import importlib
 import json
 import warnings
 from collections.abc import Sequence
@@ -134,6 +135,11 @@ def fit_head(
         weights, bias = _fit(z, labels, classes, strength)
     weights = weights / std[:, None]
     return Head(weights.astype(np.float32), (bias - mean @ weights).astype(np.float32), strength, temperature)
+
+
+def warm() -> None:
+    """Import what fitting needs, seconds of it, before somebody waits for a fit."""
+    importlib.import_module("sklearn.linear_model")
 
 
 def unseen_proba(

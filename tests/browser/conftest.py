@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Response, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Response, sync_playwright
 
 from alearn_connectors.label_studio.accounts import Account, enter
 
@@ -49,12 +49,11 @@ Shoot = Callable[[Page, str], None]
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The browser's executable."""
-    found = [path for name in NAMES if (path := shutil.which(name))]
-    if wanted := os.environ.get("ALEARN_CHROMIUM"):
-        return wanted
-    if not found:
+    found = [os.environ.get("ALEARN_CHROMIUM"), *map(shutil.which, NAMES)]
+    path = next(filter(None, found), None)
+    if path is None:
         pytest.skip("Chromium must be on the PATH. Install it (Debian: `chromium`), or set ALEARN_CHROMIUM to it.")
-    return found[0]
+    return path
 
 
 @pytest.fixture
@@ -83,13 +82,14 @@ def shoot() -> Shoot:
 @dataclass(frozen=True)
 class Given:
     """A task that Label Studio gave: its number there, its key, the queue version that it stood in (None: in none), and
-    by when it was given, seconds since the epoch.
+    between which moments it was given, seconds since the epoch.
     """
 
     number: int
     key: str
     version: str | None
-    at: float
+    since: float
+    until: float
 
 
 class Person:
@@ -148,26 +148,29 @@ class Person:
         self.page.wait_for_function("name => document.querySelector(`input[name='${name}']`).checked", arg=name)
 
     def sees_without_scrolling(self, name: str) -> bool:
-        """Whether a class lies in the window as it is."""
-        lies = "box => { const at = box.getBoundingClientRect(); return at.top >= 0 && at.bottom <= innerHeight; }"
-        return bool(self._box(name).evaluate(lies))
+        """Whether a class lies above the bar with the buttons, in the window as it is."""
+        bar = self.page.locator(".lsf-bottombar").bounding_box()
+        box = self._box(name).bounding_box()
+        return bool(bar and box and box["y"] >= 0 and box["y"] + box["height"] <= bar["y"])
 
     @property
-    def _all_tasks(self) -> Any:
+    def _all_tasks(self) -> Locator:
         return self.page.get_by_role("button", name="Label All Tasks")
 
-    def _box(self, name: str) -> Any:
+    def _box(self, name: str) -> Locator:
         return self.page.locator(f"input[name='{name}']")
 
     def _given_by(self, click: Callable[[], None]) -> Given | None:
+        since = time.time()
         with self.page.expect_response(lambda response: "id=next_task" in response.url) as expected:
             click()
         response: Response = expected.value
         if response.status == 404:
             return None
-        task, at = response.json(), time.time()
+        task, until = response.json(), time.time()
         versions = [one["model_version"] for one in task["predictions"]]
-        return Given(int(task["id"]), str(task["data"]["alearn_id"]), versions[0] if versions else None, at)
+        key = str(task["data"]["alearn_id"])
+        return Given(int(task["id"]), key, versions[0] if versions else None, since, until)
 
 
 @pytest.fixture

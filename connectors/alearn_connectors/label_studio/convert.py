@@ -6,6 +6,7 @@ whatever printable characters they hold.
 
 from __future__ import annotations
 
+import math
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,8 +26,11 @@ CONTROL, OBJECT = "label", "item"
 _SELECT_ABOVE = 30
 """With more classes than this they are a drop-down list."""
 
-_IMAGE_HEIGHT = "calc(100vh - 260px)"
-"""Leaves room for the question above and the classes below; Label Studio's own 194px push the classes off the page."""
+_AROUND, _ROW, _LINE = 260, 40, 28
+"""Pixels of the page that are not the image's, with one row of classes and one line of a question; each further row of
+classes, and line. Label Studio's own 194 push the classes off the page."""
+_WIDE, _CHARACTER, _BOX = 880, 8, 50
+"""Pixels of a row at 1280 by 800, of a character, and of what surrounds a class's name."""
 
 _VARIABLE = re.compile(r"\$(?=[\w\[\].{}])")
 """What Label Studio's page would replace by a field of the task's data."""
@@ -49,7 +53,13 @@ def label_config(schema: LabelSchema, data: DataKind, question: str = "") -> str
         ET.SubElement(view, "Header", value=_shown(" ".join(question.split())))
     if data == "image":
         ET.SubElement(
-            view, "Image", name=OBJECT, value=f"${data}", zoom="true", zoomControl="true", maxHeight=_IMAGE_HEIGHT
+            view,
+            "Image",
+            name=OBJECT,
+            value=f"${data}",
+            zoom="true",
+            zoomControl="true",
+            maxHeight=_height(schema, question),
         )
     else:
         ET.SubElement(view, "Text", name=OBJECT, value=f"${data}", valueType="text")
@@ -59,6 +69,14 @@ def label_config(schema: LabelSchema, data: DataKind, question: str = "") -> str
     )
     _add_choices(choices, schema.classes)
     return ET.tostring(view, encoding="unicode")
+
+
+def _height(schema: LabelSchema, question: str) -> str:
+    """How high an image may be so that the classes are seen without scrolling."""
+    wide = sum(_BOX + _CHARACTER * len(name) for name in schema.classes)
+    rows = 1 if len(schema.classes) > _SELECT_ABOVE else max(1, math.ceil(wide / _WIDE))
+    lines = max(1, math.ceil(_CHARACTER * len(question) / _WIDE))
+    return f"calc(100vh - {_AROUND + _ROW * (rows - 1) + _LINE * (lines - 1)}px)"
 
 
 def with_choices(config: str, control: str, names: Iterable[str]) -> str:

@@ -1,6 +1,7 @@
 """Label Studio's JSON and XML both ways: golden files recorded from a live 1.23.2, and names of every kind."""
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,19 @@ class TestLabelConfig:
         config = convert.label_config(schema, "text")
         shown = [choice.attr["value"] for choice in LabelInterface(config).get_control("label").labels_attrs.values()]
         assert not any(convert._VARIABLE.search(name) for name in shown)
+
+    def test_an_image_leaves_room_for_what_is_below_and_above(self) -> None:
+        """The more rows of classes and lines of a question there are, the lower it is; a drop-down list is one row."""
+
+        def taken(classes: int, question: str = "") -> int:
+            schema = LabelSchema(tuple(f"a defect {at}" for at in range(classes)))
+            found = re.search(r"100vh - (\d+)px", convert.label_config(schema, "image", question))
+            assert found
+            return int(found[1])
+
+        assert taken(2) == 260 < taken(10) < taken(20) < taken(30)
+        assert taken(31) == 260
+        assert taken(2) < taken(2, "What is to be seen? " * 15)
 
     def test_many_classes_are_a_drop_down_list(self) -> None:
         """Forty buttons would hide the item."""
