@@ -281,9 +281,9 @@ def submit(blocks: int, size: int) -> None:
 
 
 def crowd(people: int, labels: int) -> None:
-    """Many annotators at once, on PostgreSQL, until the budget is spent."""
+    """Many annotators at once, on PostgreSQL, until there are so many labels; the loop itself would go on."""
     with tempfile.TemporaryDirectory() as name, studio_on_postgres(Path(name)) as there:
-        sections = {"budget": {"labels": labels}, "queue": {"low": 48, "high": 128}}
+        sections = {"queue": {"low": 48, "high": 128}}
         with served(Path(name), there, 5000, **sections) as service:
             known = truths(service)
             invite = there.client.get("/api/invite").json()["invite_url"]
@@ -299,12 +299,14 @@ def crowd(people: int, labels: int) -> None:
             began = time.perf_counter()
             for one in threads:
                 one.start()
-            until(lambda: (service.status().get("decision") or {}).get("kind") == "budget", 1800, pause=0.5)
+            until(lambda: service.status()["labels"] >= labels, 1800, pause=0.5)
             seconds = time.perf_counter() - began
             done.set()
             for one in threads:
                 one.join()
-            report(service, seen, seconds, labels)
+            given = sum(len(one.saves) for one in seen)
+            until(lambda: service.status()["labels"] >= given, 60, pause=0.5)  # the last look
+            report(service, seen, seconds)
 
 
 @dataclass
@@ -332,13 +334,13 @@ def work(http: httpx.Client, service: Service, known: Mapping[str, str], done: t
         mine.saves.append(save(http, task, known[task["data"]["alearn_id"]]))
 
 
-def report(service: Service, seen: Sequence[Seen], seconds: float, labels: int) -> None:
+def report(service: Service, seen: Sequence[Seen], seconds: float) -> None:
     """What became of it."""
     asked = {"project": service.project, "page_size": 5000, "fields": "all"}
     tasks = service.studio.client.get("/api/tasks", params=asked).json()["tasks"]
     answered = [task for task in tasks if task["annotations"]]
     doubled = len(tasks) - len({task["data"]["alearn_id"] for task in tasks})
-    early = [at for one in seen for at in one.nothing if at < labels]
+    early = sorted(at for one in seen for at in one.nothing)
     waits, saves = (
         sorted(each for one in seen for each in kind(one)) for kind in (lambda s: s.waits, lambda s: s.saves)
     )
@@ -353,7 +355,8 @@ def report(service: Service, seen: Sequence[Seen], seconds: float, labels: int) 
                 "annotations": sum(len(task["annotations"]) for task in answered),
                 "doubled tasks": doubled,
                 "model versions": status["rounds"],
-                "404 from next before the end": len(early),
+                "404 from next": len(early),
+                "at labels": early[:10],
                 "next p50, p95, most (s)": [round(waits[int(at * (len(waits) - 1))], 2) for at in (0.5, 0.95, 1)],
                 "save p50, p95, most (s)": [round(saves[int(at * (len(saves) - 1))], 2) for at in (0.5, 0.95, 1)],
             }
