@@ -282,31 +282,31 @@ def submit(blocks: int, size: int) -> None:
 
 def crowd(people: int, labels: int) -> None:
     """Many annotators at once, on PostgreSQL, until there are so many labels; the loop itself would go on."""
-    with tempfile.TemporaryDirectory() as name, studio_on_postgres(Path(name)) as there:
-        sections = {"queue": {"low": 48, "high": 128}}
-        with served(Path(name), there, 5000, **sections) as service:
-            known = truths(service)
-            invite = there.client.get("/api/invite").json()["invite_url"]
-            team = [
-                enter(one, there.url, lambda: invite) for one in accounts(Path(name) / "team.json", there.url, people)
-            ]
-            done = threading.Event()
-            seen = [Seen() for _ in team]
-            threads = [
-                threading.Thread(target=work, args=(http, service, known, done, mine))
-                for http, mine in zip(team, seen, strict=True)
-            ]
-            began = time.perf_counter()
-            for one in threads:
-                one.start()
-            until(lambda: service.status()["labels"] >= labels, 1800, pause=0.5)
-            seconds = time.perf_counter() - began
-            done.set()
-            for one in threads:
-                one.join()
-            given = sum(len(one.saves) for one in seen)
-            until(lambda: service.status()["labels"] >= given, 60, pause=0.5)  # the last look
-            report(service, seen, seconds)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        studio_on_postgres(Path(name)) as there,
+        served(Path(name), there, 5000, query={"batch": 8 * people}) as service,
+    ):
+        known = truths(service)
+        invite = there.client.get("/api/invite").json()["invite_url"]
+        team = [enter(one, there.url, lambda: invite) for one in accounts(Path(name) / "team.json", there.url, people)]
+        done = threading.Event()
+        seen = [Seen() for _ in team]
+        threads = [
+            threading.Thread(target=work, args=(http, service, known, done, mine))
+            for http, mine in zip(team, seen, strict=True)
+        ]
+        began = time.perf_counter()
+        for one in threads:
+            one.start()
+        until(lambda: service.status()["labels"] >= labels, 1800, pause=0.5)
+        seconds = time.perf_counter() - began
+        done.set()
+        for one in threads:
+            one.join()
+        given = sum(len(one.saves) for one in seen)
+        until(lambda: service.status()["labels"] >= given, 60, pause=0.5)  # the last look
+        report(service, seen, seconds)
 
 
 @dataclass

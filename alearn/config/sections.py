@@ -126,8 +126,10 @@ class QuerySpec(Section):
 class QueueSpec(Section):
     """How many open tasks annotators find. A queue is filled to `high` when it has fallen to `low`."""
 
-    low: int | None = Field(None, ge=0, le=100_000, description="none: a quarter of the batch")
-    high: int | None = Field(None, ge=1, le=200_000, description="none: `low` + batch")
+    low: int | None = Field(
+        None, ge=0, le=100_000, description="none: a quarter of the batch, and what people answer in 20 s"
+    )
+    high: int | None = Field(None, ge=1, le=200_000, description="none: `low`, and a batch or as many again")
 
 
 class RetrainSpec(Section):

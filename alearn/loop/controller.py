@@ -18,6 +18,7 @@ from pathlib import Path
 from alearn.errors import LeaseLost, StoreError, Unavailable
 from alearn.loop.desk import Desk
 from alearn.loop.intake import take_in
+from alearn.loop.pace import Pace
 from alearn.loop.plan import Snapshot, Step, plan
 from alearn.loop.steps import DO, collect, prepare
 from alearn.loop.subscription import Subscription
@@ -88,6 +89,8 @@ def run(
         with Subscription(loop, address) as subscription:
             subscription.renew()
             outcome = reconcile(loop, resync=True, desk=desk)
+            if wake is not None:
+                loop.pace = Pace()  # what had come before says nothing of it
             if outcome.step is Step.WAIT and not once:  # while people are at the first items
                 threading.Thread(target=warm, name="alearn-warm", daemon=True).start()
             synced, failures = loop.clock.seconds(), 0

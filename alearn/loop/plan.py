@@ -34,7 +34,8 @@ class Snapshot:
     version is there than the one that ordered the queue. `queue_unapplied`: the platform does not show the queue that
     is wanted. `due`: the policy of retraining asks for a version; `busy`: one is being made in the background.
     `unchosen`: there are labels enough to choose a network on, for the first time or again. `stale`: the newest version
-    was not made by the present recipe, or is lost.
+    was not made by the present recipe, or is lost. The queue is filled to `high` when it has fallen to `low`.
+    `hurried`: people are answering, and would have nothing left before a version is made.
     """
 
     prepared: bool = False
@@ -55,6 +56,8 @@ class Snapshot:
     busy: bool = False
     batch: int = 1
     low: int = 0
+    high: int = 1
+    hurried: bool = False
 
 
 def plan(now: Snapshot) -> Step:  # noqa: PLR0911 - a line per rule is the point
@@ -65,8 +68,11 @@ def plan(now: Snapshot) -> Step:  # noqa: PLR0911 - a line per rule is the point
         return Step.PUSH
     more = min(now.selectable, now.affordable) > 0
     over = now.round and now.decided and now.stopped
+    dry = now.open <= now.low and more and not over
     if now.busy:
-        return Step.SELECT if now.open <= now.low and more and not over else Step.WAIT
+        return Step.SELECT if dry else Step.WAIT
+    if now.hurried and dry:
+        return Step.SELECT
     if now.unchosen and not now.stopped:
         return Step.CHOOSE
     if now.round and now.stale:

@@ -80,7 +80,7 @@ def select(loop: Undertaking) -> None:
     config, store, now = loop.config, loop.store, loop.snapshot()
     round_, picks, before = store.rounds.last(), store.rounds.picks(), store.rounds.selections()
     number = round_.number if round_ else 0
-    room = min(config.high - now.open, now.affordable) if now.open <= config.low else 0
+    room = min(now.high - now.open, now.affordable) if now.open <= now.low else 0
     version = current(loop, round_)
     model = None if version is None else scorer(loop, version)
     needs = configured(loop, model=model is not None).needs

@@ -37,7 +37,7 @@ def collect(loop: Undertaking, *, resync: bool = False) -> int:
     if not (pulled.states or pulled.missing or pulled.notices) and pulled.cursor in {cursor, None}:
         return 0
     skips = loop.config.consensus.skips
-    return store.annotations.collect(
+    changed = store.annotations.collect(
         [(state.key, [annotation_row(one) for one in state.annotations]) for state in pulled.states],
         cursor=pulled.cursor,
         missing=pulled.missing,
@@ -46,6 +46,9 @@ def collect(loop: Undertaking, *, resync: bool = False) -> int:
         closing=lambda rows, labeled, opinions: closing(rows, labeled, skips=skips, opinions=opinions),
         at=loop.clock.now(),
     )
+    if loop.pace is not None:
+        loop.pace.note(changed, loop.clock.seconds())
+    return changed
 
 
 def closing(rows: Sequence[AnnotationRow], labeled: bool, *, skips: int, opinions: int = 1) -> str | None:

@@ -18,11 +18,15 @@ from alearn.core.schema import LabelSchema
 from alearn.core.strategies import resolve, resolve_cold_start
 from alearn.errors import ModelError
 from alearn.loop.features import Features, current_cut
+from alearn.loop.pace import Pace
 from alearn.loop.plan import Policy, Snapshot, choice_due, training_due
 from alearn.loop.recipe import is_stale
 from alearn.loop.report import Report, Silent
 from alearn.platform import Platform, Setting
 from alearn.store import Look, Store
+
+MOST_AHEAD = 4
+"""Batches that are asked ahead of the newest version at most, however fast people are."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Undertaking:
     store: Store
     report: Report = field(default_factory=Silent)
     clock: Clock = field(default_factory=Clock)
+    pace: Pace | None = None
+    """Of people who answer while the loop goes on; None: those who answer wait for it."""
 
     @property
     def schema(self) -> LabelSchema:
@@ -119,6 +125,7 @@ class Undertaking:
         over = not (seen.open or seen.changed or min(selectable, affordable))
         decided = seen.kind is not None and seen.terms == config.terms and not (seen.kind == "go" and over)
         changed = seen.changed if seen.labels > seen.holdout_labels else 0
+        hurry, low, high = self._marks()
         return Snapshot(
             prepared=seen.prepared,
             open=seen.open,
@@ -137,8 +144,22 @@ class Undertaking:
             queue_stale=seen.queue_stale,
             queue_unapplied=seen.queue_unapplied,
             batch=config.query.batch,
-            low=config.low,
+            low=low,
+            high=high,
+            hurried=seen.open <= hurry,
         )
+
+    def _marks(self) -> tuple[int, int, int]:
+        """Of the open items: at how many there is hurry, -1 while nobody answers; the queue's low and high mark. What
+        the config does not fix fits how fast people are.
+        """
+        config, queue = self.config, self.config.queue
+        answers = 0 if self.pace is None else self.pace.ahead(self.clock.seconds())
+        ahead = min(answers, MOST_AHEAD * config.query.batch)
+        low = config.low if queue.low is not None else max(config.low, ahead)
+        high = config.high if queue.high is not None else low + max(config.query.batch, ahead)
+        low = min(low, high - 1)
+        return low // 2 if answers and low else -1, low, high
 
     def _due(self, seen: Look, changed: int, *, asked: bool) -> bool:
         """Whether the policy of retraining asks for a version."""

@@ -52,6 +52,15 @@ def test_a_stop_is_final(now: Snapshot) -> None:
     assert plan(dataclasses.replace(stopped, stale=False)) is not Step.TRAIN
 
 
+def test_people_who_answer_now_are_asked_before_anything_is_trained() -> None:
+    """A queue that runs low is filled first; but nothing more is asked once it was decided to stop."""
+    low = {"open": 1, "round": 1, "changed": 10, "due": True}
+    assert after(**low) is Step.EVALUATE
+    assert after(**low, hurried=True) is Step.SELECT
+    assert after(**{**low, "open": 3}, hurried=True, evaluated=True, decided=True) is Step.TRAIN
+    assert after(**low, hurried=True, evaluated=True, decided=True, stopped=True) is Step.DONE
+
+
 def test_the_life_of_a_round() -> None:
     """Prepare, select, push, wait, train, evaluate, decide, and select again."""
     assert plan(Snapshot()) is Step.PREPARE
