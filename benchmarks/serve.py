@@ -234,22 +234,27 @@ def latency(items: int, rounds: int) -> None:
         served(Path(name), there, items) as service,
     ):
         known = truths(service)
-        took = [_round(service, known, service.version) for _ in range(rounds)]
+        took = [_round(service, known, trained_in(service.version)) for _ in range(rounds)]
     shown = ", ".join(f"{one:.1f}" for one in took)
     print(f"{items:,} items: median {statistics.median(took[1:]):.1f} s of rounds 2 to {rounds} ({shown})", flush=True)
 
 
-def _round(service: Service, known: Mapping[str, str], before: str) -> float:
-    """Answer a batch, as fast as Label Studio takes it; seconds until another order than `before` is served."""
+def _round(service: Service, known: Mapping[str, str], before: int) -> float:
+    """Answer a batch, as fast as Label Studio takes it; seconds until a later round's order than `before` is served."""
     http = service.studio.client
     for _ in range(BATCH):
         task = given(http, service.project)
         assert task is not None
         save(http, task, known[task["data"]["alearn_id"]])
     last = time.perf_counter()
-    until(lambda: service.version != before, 120, pause=0.02)
+    until(lambda: trained_in(service.version) > before, 120, pause=0.02)
     until(lambda: _of(given(http, service.project), service.version), 60, pause=0.02)
     return time.perf_counter() - last
+
+
+def trained_in(version: str) -> int:
+    """The round whose model made an order: `alearn-r0003-…`."""
+    return int(version.split("-")[1][1:])
 
 
 def _of(task: Mapping[str, Any] | None, version: str) -> bool:

@@ -271,6 +271,21 @@ def doctor(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None
     examine(config, as_json=as_json)
 
 
+@app.command(epilog="Example: alearn holdout alearn.yaml --margin 0.03")
+def holdout(
+    config: ConfigPath = DEFAULT_CONFIG,
+    margin: Annotated[float, typer.Option(help="How exactly to know a share such as the accuracy.")] = 0.03,
+    expect: Annotated[
+        float | None, typer.Option(help="About how large it will be; the target, else 0.9, when left out.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how many hold-out labels it takes to know the accuracy so exactly, and to be certain of the target."""
+    from alearn.cli.sizing import show_holdout
+
+    show_holdout(config, margin=margin, expect=expect, as_json=as_json)
+
+
 @label_studio.command("up", epilog="Example: alearn label-studio up")
 def label_studio_up(as_json: AsJson = False) -> None:
     """Install Label Studio when needed, start it when needed, and say how to open it."""

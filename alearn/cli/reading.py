@@ -49,6 +49,7 @@ def show_status(path: Path, *, as_json: bool) -> None:
             ("open", f"{found['open']:,} wait for annotators"),
             ("rounds", found["rounds"]),
             *((name, written(name, row)) for name, row in found["metrics"].items()),
+            *([("forecast", found["forecast"]["words"])] if found["forecast"] else []),
             ("decision", found["decision"]["reason"] if found["decision"] else "none yet"),
             ("next", IN_WORDS[Step(found["next"])]),
             *(("annotator", f"{name}: {count}") for name, count in found["annotators"].items()),

@@ -23,6 +23,7 @@ from alearn.config.sections import (
     RetrainSpec,
     RobotSpec,
     Section,
+    StopSpec,
     StoreSpec,
     TargetSpec,
     TaskSpec,
@@ -48,6 +49,7 @@ class Config(Section):
     guard: GuardSpec = GuardSpec()
     target: TargetSpec | None = None
     budget: BudgetSpec = BudgetSpec()
+    stop: StopSpec = StopSpec()
     consensus: ConsensusSpec = ConsensusSpec()
     platform: PlatformSpec = PlatformSpec()
     robots: RobotSpec = RobotSpec()
@@ -134,7 +136,13 @@ class Config(Section):
     @property
     def spend(self) -> Budget:
         """The budget as the stopping rule takes it."""
-        return Budget(labels=self.budget.labels)
+        return Budget(labels=self.budget.labels, hours=self.budget.hours, days=self.budget.days)
+
+    @property
+    def holdout_most(self) -> int:
+        """To how many labels the hold-out may grow."""
+        size, most = self.holdout.size, self.holdout.most
+        return max(size, 4 * size if most is None else most)
 
     @property
     def profile(self) -> Profile:
@@ -171,4 +179,4 @@ class Config(Section):
     def terms(self) -> str:
         """A fingerprint of what the stopping decision depends on, so that a changed target is decided anew."""
         target = self.target.model_dump() if self.target else None
-        return fingerprint([target, self.budget.model_dump()])[:16]
+        return fingerprint([target, self.budget.model_dump(), self.stop.model_dump(), self.holdout_most])[:16]

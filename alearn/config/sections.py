@@ -153,6 +153,9 @@ class HoldoutSpec(Section):
     size: int = Field(200, ge=0, le=100_000, description="Labels to ask for; a target needs 30; 0: no hold-out")
     share: Share = Field(0.2, description="At most this share of the groups, drawn by their hash")
     rate: Share = Field(0.5, description="Share of each batch that goes to the hold-out until it is full")
+    most: int | None = Field(
+        None, ge=0, le=100_000, description="It grows to this while only its size keeps the target open; none: 4 × size"
+    )
 
 
 class TargetSpec(Section):
@@ -168,6 +171,30 @@ class BudgetSpec(Section):
     """What may be spent at most."""
 
     labels: int | None = Field(None, ge=1, description="Labels in all, the hold-out's included; none: no limit")
+    hours: float | None = Field(None, gt=0, description="Annotators' hours, as the platform times them; none: no limit")
+    days: float | None = Field(None, gt=0, description="Days since the loop began; none: no limit")
+
+
+class PlateauSpec(Section):
+    """Stop when more labels would gain next to nothing."""
+
+    labels: int = Field(100, ge=1, description="So many more labels …")
+    gain: float = Field(0.005, gt=0, lt=1, description="… would gain less than this, most likely")
+
+
+class StabilitySpec(Section):
+    """Stop when successive models say the same of the pool."""
+
+    kappa: float = Field(0.99, gt=0, le=1, description="Their mean agreement, as Cohen's kappa, …")
+    rounds: int = Field(3, ge=1, le=100, description="… over so many rounds")
+
+
+class StopSpec(Section):
+    """Rules besides the target and the budget; none is on unless it is written down."""
+
+    plateau: PlateauSpec | None = Field(None, description="`{}` for the defaults")
+    stability: StabilitySpec | None = Field(None, description="`{}` for the defaults")
+    combine: Literal["any", "all"] = Field("any", description="Whether one of them is enough, or all are needed")
 
 
 class ConsensusSpec(Section):

@@ -89,10 +89,8 @@ def select(loop: Undertaking) -> None:
     watched = watch(loop, picks, before) if model is not None and room else Watch(_share(before, config.guard.share))
     field = _field(loop, candidates, picks, model, needs=needs)
     asked_with = asking(loop, field.keys, field.proba, before)
-    held = holdout_draw(
-        candidates, picks, room=room, size=_holdout(config, len(picks) + room), rate=config.holdout.rate,
-        seed=config.seed,
-    )  # fmt: skip
+    size = max(_holdout(config, len(picks) + room), store.look().holdout_wanted)
+    held = holdout_draw(candidates, picks, room=room, size=size, rate=config.holdout.rate, seed=config.seed)
     rng = generator(config.seed, config.name, number, f"select-{len(picks)}")
     field = field.without(_rows(field, reviewed.tests))
     drawn = field.draw(_at_random(config, watched.share, room, len(held), rng), rng)

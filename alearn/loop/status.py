@@ -5,9 +5,11 @@ Invariant: read from the store alone, in time that does not grow with the pool.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from alearn.loop.forecasting import History, effort, outlook
 from alearn.loop.plan import plan
 from alearn.loop.undertaking import Undertaking
 from alearn.store.tables import MetricRow
@@ -29,11 +31,26 @@ def status_of(loop: Undertaking) -> dict[str, Any]:
         "rounds": seen.round,
         "target": loop.config.target.model_dump() if loop.config.target else None,
         "metrics": numbers(rounds[-1][1]) if rounds else {},
+        "forecast": _forecast(loop, rounds, now.selectable),
+        "hours": round(effort(loop).seconds / 3600, 2),
         "decision": {"kind": seen.kind, "reason": seen.reason} if seen.kind else None,
         "annotators": loop.store.annotations.annotators(),
         "quarantined": [{"place": row.place, "reason": row.reason} for row in loop.store.items.quarantined()],
         "notices": [row.text for row in loop.store.annotations.notices()],
     }
+
+
+def _forecast(loop: Undertaking, history: History, selectable: int) -> dict[str, Any] | None:
+    """How many more training labels the target needs; None where that is not known. Infinite numbers are None."""
+    far = outlook(loop, history, selectable)
+    if far is None:
+        return None
+    labels = {name: _finite(getattr(far.labels, name)) for name in ("low", "median", "high")}
+    return {"labels": labels, "chance": far.chance, "words": far.words(effort(loop).each)}
+
+
+def _finite(labels: float) -> int | None:
+    return round(labels) if math.isfinite(labels) else None
 
 
 def numbers(metrics: Mapping[str, MetricRow]) -> dict[str, Any]:

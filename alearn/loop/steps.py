@@ -7,24 +7,20 @@ keys, and randomness comes from (seed, loop, round, purpose).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from alearn.core.estimation import Interval, bootstrap
-from alearn.core.metrics import METRICS
-from alearn.core.seeds import generator
-from alearn.core.stopping import decide as decide_stop
 from alearn.loop import versions
 from alearn.loop.believing import EVERYBODY, resolver
 from alearn.loop.choosing import choose
+from alearn.loop.deciding import decide
 from alearn.loop.intake import take_in_found
 from alearn.loop.learning import Fitted, clear, fit
+from alearn.loop.measuring import evaluate
 from alearn.loop.plan import Step
-from alearn.loop.scoring import Scorer, scorer
 from alearn.loop.selection import select
 from alearn.loop.undertaking import Undertaking
 from alearn.platform import Queue, QueueEntry, Task
 from alearn.store.annotations import annotation_row
-from alearn.store.tables import AnnotationRow, PickRow, RoundRow
+from alearn.store.tables import AnnotationRow, PickRow
 
 
 def collect(loop: Undertaking, *, resync: bool = False) -> int:
@@ -111,68 +107,6 @@ def enter(loop: Undertaking, fitted: Fitted) -> None:
     loop.store.rounds.trained(row, {**round_, "libraries": versions.libraries(), "seconds": fitted.seconds})
     clear(loop, row["weights"])
     loop.report.say(f"Round {number}: trained on {fitted.labels} labels{RUNGS[row['rung']]}")
-
-
-def evaluate(loop: Undertaking) -> None:
-    """Measure the newest version on the hold-out, each metric with its interval."""
-    round_ = loop.store.rounds.last()
-    version = versions.current(loop, round_)
-    assert round_ is not None, "plan evaluates only what was trained"
-    assert version is not None, "a round has a version"
-    held, model = loop.store.annotations.training(holdout=True), scorer(loop, version)
-    lost = model.ensure(held.keys)
-    pairs = [(key, value) for key, value in zip(held.keys, held.values, strict=True) if key not in lost]
-    rows = _measure(loop, round_, model, pairs) if pairs else []
-    measured = loop.config.measured_for
-    loop.store.rounds.evaluated(round_.number, rows, measured=measured, holdout_labels=len(pairs))
-
-
-def _measure(
-    loop: Undertaking, round_: RoundRow, model: Scorer, pairs: Sequence[tuple[str, str]]
-) -> list[dict[str, Any]]:
-    keys = [key for key, _ in pairs]
-    y = loop.schema.indices([value for _, value in pairs])
-    proba = model.proba(keys)
-    groups = loop.store.items.groups(keys)
-    target = loop.config.stop_at
-    one_sided = target.confidence if target else 0.95
-    return [
-        {"name": name, "value": _number(found.value), "low": _number(found.low), "high": _number(found.high)}
-        | {"confidence": one_sided, "n": found.n}
-        for name in METRICS
-        for found in [
-            bootstrap(
-                y,
-                proba,
-                [groups[key] for key in keys],
-                name,
-                positive=target.positive if target else None,
-                confidence=2 * one_sided - 1,
-                rng=generator(loop.config.seed, loop.config.name, round_.number, f"bootstrap-{name}"),
-            )
-        ]
-    ]
-
-
-def _number(value: float) -> float | None:
-    return None if value != value else float(value)  # noqa: PLR0124 - NaN has no place in a database
-
-
-def decide(loop: Undertaking) -> None:
-    """Go on, or stop at the target, at the budget or at the end of the pool."""
-    rounds, now = loop.store.rounds, loop.snapshot()
-    round_, metrics = rounds.history()[-1]
-    target, looked = loop.config.stop_at, loop.store.look()
-    found = metrics.get(target.metric) if target else None
-    interval = _interval(found.value, found.low, found.high, found.n) if found else None
-    decision = decide_stop(interval, looked.labels, now.selectable, now.open, target, loop.config.spend)
-    rounds.decided(round_.number, kind=decision.kind, reason=decision.reason, terms=loop.config.terms)
-    loop.report.say(f"Round {round_.number}: {decision.reason}")
-
-
-def _interval(value: float | None, low: float | None, high: float | None, n: int) -> Interval:
-    nan = float("nan")
-    return Interval(nan if value is None else value, nan if low is None else low, nan if high is None else high, n)
 
 
 RUNGS = {"linear": "", "blocks": ", the network's last blocks too", "whole": ", the whole network"}

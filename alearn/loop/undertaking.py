@@ -25,6 +25,8 @@ from alearn.loop.report import Report, Silent
 from alearn.platform import Platform, Setting
 from alearn.store import Look, Store
 
+FINAL = frozenset({"target", "budget", "plateau", "stability"})
+"""Decisions that more items do not change."""
 MOST_AHEAD = 4
 """Batches that are asked ahead of the newest version at most, however fast people are."""
 
@@ -120,7 +122,8 @@ class Undertaking:
         config, seen = self.config, self.store.look()
         spent = seen.labels + seen.open
         limit = config.spend.labels
-        selectable = seen.pool_left + min(seen.holdout_left, max(config.holdout.size - seen.holdout_held, 0))
+        size = max(config.holdout.size, seen.holdout_wanted)
+        selectable = seen.pool_left + min(seen.holdout_left, max(size - seen.holdout_held, 0))
         affordable = selectable if limit is None else max(limit - spent, 0)
         over = not (seen.open or seen.changed or min(selectable, affordable))
         decided = seen.kind is not None and seen.terms == config.terms and not (seen.kind == "go" and over)
@@ -138,7 +141,7 @@ class Undertaking:
             unchosen=self._unchosen(seen),
             stale=self._stale(seen),
             decided=decided,
-            stopped=decided and (seen.kind in {"target", "budget"} or (seen.kind == "empty" and selectable == 0)),
+            stopped=decided and (seen.kind in FINAL or (seen.kind == "empty" and selectable == 0)),
             selectable=selectable,
             affordable=affordable,
             queue_stale=seen.queue_stale,

@@ -47,10 +47,13 @@ Closing = Callable[[Sequence[AnnotationRow], bool, int], str | None]
 
 @dataclass(frozen=True)
 class Training:
-    """The labels a model is trained on or measured with, ordered by key."""
+    """The labels a model is trained on or measured with, ordered by key; `moved` are the sequence numbers at which each
+    came or changed last, at most the loop's own, `label_seq`.
+    """
 
     keys: tuple[str, ...]
     values: tuple[str, ...]
+    moved: tuple[int, ...]
     label_seq: int
 
 
@@ -241,12 +244,13 @@ class Annotations:
 
     def training(self, *, holdout: bool) -> Training:
         """The labels outside (or of) the hold-out, and the loop's label sequence number at that moment."""
-        query = select(LabelRow.key, LabelRow.value).where(LabelRow.loop_id == self._scope.loop_id)
+        query = select(LabelRow.key, LabelRow.value, LabelRow.seq).where(LabelRow.loop_id == self._scope.loop_id)
         query = query.where(LabelRow.holdout == holdout, col(LabelRow.value).is_not(None)).order_by(LabelRow.key)
         with self._scope.read() as session:
             seq = self._scope.loop(session).label_seq
             rows = list(session.exec(query))
-        return Training(tuple(row[0] for row in rows), tuple(str(row[1]) for row in rows), seq)
+        keys, values, moved = zip(*rows, strict=True) if rows else ((), (), ())
+        return Training(tuple(keys), tuple(str(one) for one in values), tuple(moved), seq)
 
     def labels(self) -> list[tuple[LabelRow, ItemRow]]:
         """Every label with its item, ordered by key."""
@@ -262,6 +266,16 @@ class Annotations:
         query = select(AnnotationRow).where(AnnotationRow.loop_id == self._scope.loop_id).order_by(AnnotationRow.id)
         with self._scope.read() as session:
             return list(session.exec(query))
+
+    def effort(self, longest: float) -> tuple[int, float]:
+        """Annotations whose time is known, and the seconds they took; none counts for more than `longest`."""
+        capped = sa.case((col(AnnotationRow.lead_time) > longest, longest), else_=col(AnnotationRow.lead_time))
+        query = sa.select(sa.func.count(), sa.func.sum(capped)).where(
+            col(AnnotationRow.loop_id) == self._scope.loop_id, col(AnnotationRow.lead_time).is_not(None)
+        )
+        with self._scope.read() as session:
+            count, seconds = session.execute(query).one()
+        return int(count), float(seconds or 0.0)
 
     def annotators(self) -> dict[str, int]:
         """How many annotations, skips included, each annotator has given."""

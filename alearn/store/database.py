@@ -5,6 +5,8 @@ Invariant: a write transaction on SQLite takes the write lock at its start, so i
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,8 @@ from alearn.errors import StoreError
 from alearn.store.migrations import upgrade
 
 ROWS_PER_STATEMENT = 5_000
+PATIENCE_MS = 30_000
+"""How long SQLite waits for another's lock, milliseconds."""
 
 
 class Database:
@@ -116,14 +120,23 @@ def _cause(error: Exception) -> str:
 
 def _sqlite_connect(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's begin event below opens transactions, not the driver
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-        "busy_timeout=30000",
-        "cache_size=-65536",
-    ):
+    connection.execute(f"PRAGMA busy_timeout={PATIENCE_MS}")
+    _sqlite_wal(connection)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _sqlite_wal(connection: Any) -> None:
+    """Turn the write-ahead log on. While another connection does so for a new file SQLite refuses without waiting."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _sqlite_begin(connection: sa.Connection) -> None:

@@ -18,10 +18,11 @@ from alearn.store.tables import LabelRow, LoopRow, PickRow, QuarantineRow, Round
 class Look:
     """What there is of a loop now.
 
-    `pool_left` and `holdout_left` are items that were never picked. `open` picks are on the platform, or on their way,
-    and have no answer; test questions, and items that are asked about again, are not counted. `holdout_held` picks of
-    the hold-out are open or labeled. `changed` labels have moved since the newest round read its training set; `round`
-    to `terms` are about that round and its version, which was trained on `trained_on` labels.
+    `pool_left` and `holdout_left` are items that were never picked. `open` picks are on the platform, or on their
+    way, and have no answer; test questions, and items that are asked about again, are not counted. `holdout_held`
+    picks of the hold-out are open or labeled, of `holdout_wanted` where it was let grow. `changed` labels have
+    moved since the newest round read its training set; `round` to `terms` are about that round and its version,
+    which was trained on `trained_on` labels.
     """
 
     items: int = 0
@@ -43,6 +44,7 @@ class Look:
     kind: str | None = None
     reason: str | None = None
     terms: str | None = None
+    holdout_wanted: int = 0
     queue_stale: bool = False
     queue_unapplied: bool = False
     prepared: bool = False
@@ -119,4 +121,15 @@ def _with_round(seen: Look, newest: RoundRow, session: Session) -> Look:
         kind=newest.kind,
         reason=newest.reason,
         terms=newest.terms,
+        holdout_wanted=_wanted(session, newest.loop_id),
+    )
+
+
+def _wanted(session: Session, loop_id: int) -> int:
+    """To how many labels the hold-out was let grow; 0: it was not."""
+    return (
+        session.execute(
+            sa.select(sa.func.max(RoundRow.holdout_wanted)).where(col(RoundRow.loop_id) == loop_id)
+        ).scalar()
+        or 0
     )

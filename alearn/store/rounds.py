@@ -155,18 +155,26 @@ class Rounds:
             ).first()
 
     def evaluated(
-        self, round_: int, metrics: Sequence[Mapping[str, Any]], *, measured: str, holdout_labels: int
+        self,
+        round_: int,
+        metrics: Sequence[Mapping[str, Any]],
+        *,
+        measured: str,
+        holdout_labels: int,
+        look: str | None = None,
     ) -> None:
         """A round has its numbers; `measured` fingerprints what they were measured for. Its decision is to be taken."""
         rows = [{"loop_id": self._scope.loop_id, "round": round_, **metric} for metric in metrics]
         with self._scope.write() as session:
             upsert(session, MetricRow, rows)
-            self._round(session, round_, measured=measured, holdout_labels=holdout_labels, kind=None, reason=None)
+            self._round(
+                session, round_, measured=measured, holdout_labels=holdout_labels, look=look, kind=None, reason=None
+            )
 
-    def decided(self, round_: int, *, kind: str, reason: str, terms: str) -> None:
-        """It is decided whether the loop goes on after this round."""
+    def decided(self, round_: int, *, kind: str, reason: str, terms: str, holdout_wanted: int | None = None) -> None:
+        """It is decided whether the loop goes on after this round, and with how many hold-out labels."""
         with self._scope.write() as session:
-            self._round(session, round_, kind=kind, reason=reason, terms=terms)
+            self._round(session, round_, kind=kind, reason=reason, terms=terms, holdout_wanted=holdout_wanted)
 
     def _round(self, session: Any, number: int, **values: Any) -> None:
         mine = sa.update(RoundRow).where(col(RoundRow.loop_id) == self._scope.loop_id, col(RoundRow.number) == number)

@@ -217,7 +217,9 @@ class RoundRow(SQLModel, table=True):
 
     `measured` fingerprints what the metrics were measured for (positive class, confidence of the bounds); None until
     they are. `label_seq` is the loop's when the training set was read. `libraries` is a JSON object of versions.
-    `placed`: its version was made current by a person, and stays until new labels bring another.
+    `placed`: its version was made current by a person, and stays until new labels bring another. `look` is a JSON
+    object: what the look at the hold-out spent of the error that all looks may make, None where no target could be
+    judged. `holdout_wanted`: to how many hold-out labels it was decided to grow, None: no more than the config says.
     """
 
     __tablename__ = "round"
@@ -236,6 +238,8 @@ class RoundRow(SQLModel, table=True):
     reason: str | None = Field(default=None, sa_type=Text)
     terms: str | None = Field(default=None, sa_type=Text)
     placed: bool = False
+    look: str | None = Field(default=None, sa_type=Text)
+    holdout_wanted: int | None = None
 
 
 class MetricRow(SQLModel, table=True):

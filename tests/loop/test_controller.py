@@ -217,6 +217,12 @@ def _labels(loop: Undertaking) -> list[tuple[object, object]]:
     return list(loop.store.annotations.labels())
 
 
+def shown(loop: Undertaking) -> int:
+    """How many items the platform shows; 0 while it is not told of all."""
+    seen = loop.store.look()
+    return 0 if seen.unpushed or seen.queue_unapplied else seen.open
+
+
 class _Woken:
     """Runs a loop as a server does, in a thread, and stops it."""
 
@@ -258,7 +264,7 @@ def test_a_call_is_a_look(config: Make, tmp_path: Path) -> None:
     waiting = config(platform={"name": "files", "options": {}, "poll": 3600}, query={"batch": 5})
     folder = tmp_path / "home" / "files"
     with _Woken(waiting) as woken:
-        woken.until(lambda loop: loop.store.look().open == 5)
+        woken.until(lambda loop: shown(loop) == 5)
         for key in asked(folder):
             answer(folder, key=key, value="even", annotator="ann", id=key)
         woken.wake.call()
@@ -272,7 +278,7 @@ def test_training_on_demand(config: Make, tmp_path: Path) -> None:
     waiting = config(platform={"name": "files", "options": {}, "poll": 3600}, query={"batch": 20}, holdout={"size": 0})
     folder = tmp_path / "home" / "files"
     with _Woken(waiting) as woken:
-        woken.until(lambda loop: loop.store.look().open == 20)
+        woken.until(lambda loop: shown(loop) == 20)
         for at, key in enumerate(asked(folder)[:4]):
             answer(folder, key=key, value=("even", "odd")[at % 2], annotator="ann", id=key)
         woken.wake.call()

@@ -393,3 +393,23 @@ def test_a_wrong_url_is_a_sentence_without_the_password(wrong: str) -> None:
     with pytest.raises(StoreError, match="store") as error:
         Database(wrong)
     assert "hunter2" not in str(error.value)
+
+
+def test_many_begin_a_new_store_at_once(tmp_path: Path) -> None:
+    """`alearn run` and `alearn status` on a loop that is a moment old: each waits for the other, none fails."""
+    for at in range(8):
+        together, failed = threading.Barrier(6), list[BaseException]()
+
+        def begin(url: str = f"sqlite:///{tmp_path / f'{at}.sqlite3'}", together: Any = together) -> None:
+            together.wait()
+            try:
+                Database(url).close()
+            except BaseException as error:
+                failed.append(error)  # noqa: B023 - joined below
+
+        threads = [threading.Thread(target=begin) for _ in range(6)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        assert not failed

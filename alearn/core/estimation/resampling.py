@@ -9,10 +9,13 @@ precision by the items it repeats. Weights that are never 0 also keep every clas
 lower bound that is rather too low than too high where few items decide, as in AUROC and average precision with few
 positives.
 
+Where an interval is to be looked at and not to be stopped by, it may be `even`: half a group of the worst and half of
+the best are imagined for both bounds. For accuracy that is Jeffreys' interval, which is right on the average.
+
 Invariant: low <= value <= high, or all three are NaN; items of a group are never taken for independent evidence.
 
 Source: Rubin, The Bayesian Bootstrap, 1981; Gaffke 2005 and Learned-Miller & Thomas 2019 for the imagined observation;
-Clopper & Pearson 1934.
+Clopper & Pearson 1934; Brown, Cai & DasGupta 2001 for Jeffreys' interval.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from alearn.core.estimation.interval import Interval, unknown
 from alearn.core.metrics import METRICS, Labels, Metric, Proba, Values, Weights
 
 CELLS = 1 << 22
@@ -36,50 +40,41 @@ RARE = 4
 """Classes among which the worst and the best imagined item are looked for: one item weighs most in a rare class."""
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A metric on `n` items with its central interval; NaN where the items cannot decide it."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-
 def bootstrap(
     y: ArrayLike,
     proba: ArrayLike,
     groups: Sequence[Any] | NDArray[Any],
-    metric: str,
+    metric: str | Metric,
     *,
     positive: int | None = None,
     confidence: float = 0.95,
     rng: np.random.Generator,
     resamples: int = 1000,
+    even: bool = False,
 ) -> Interval:
     """The metric of labels `y` (n,) in [0, C) and `proba` (n, C), with its interval at `confidence` in [0, 1).
 
     `groups` (n,) name what was drawn together: items of a group count as one piece of evidence. Each bound leaves
     (1 - confidence) / 2 outside, so `low` alone is a lower bound at confidence (1 + confidence) / 2. `positive` is the
-    class that a metric about one class is about.
+    class that a metric about one class is about. `even` bounds are right on the average; others hold at least as often
+    as they say.
 
     Raises:
         KeyError: `metric` is not in METRICS.
     """
-    rule = METRICS[metric]
+    rule = METRICS[metric] if isinstance(metric, str) else metric
     labels, p = np.asarray(y, dtype=np.intp), np.asarray(proba)
     value = rule.compute(labels, p, positive)
     if math.isnan(value):
-        return Interval(math.nan, math.nan, math.nan, len(labels))
+        return unknown(len(labels))
     _, group = np.unique(np.asarray(groups), return_inverse=True)
     seen = _Seen(rule, labels, p, positive, group)
-    worst, best = seen.extremes() if rule.bounded else (None, None)
     tail = (1 - confidence) / 2
     resamples = max(resamples, min(math.ceil(IN_TAIL / tail), MOST))
-    low = float(np.quantile(seen.resampled(worst, resamples, rng), tail, method="lower"))
-    high = float(np.quantile(seen.resampled(best, resamples, rng), 1 - tail, method="higher"))
+    below, above = seen.drawn(resamples, rng, even=even)
+    low, high = np.quantile(below, tail, method="lower"), np.quantile(above, 1 - tail, method="higher")
     top = 1.0 if rule.bounded else math.inf
-    return Interval(value, max(min(low, value), 0.0), min(max(high, value), top), len(labels))
+    return Interval(value, max(min(float(low), value), 0.0), min(max(float(high), value), top), len(labels))
 
 
 Imagined = tuple[int, int]
@@ -100,9 +95,20 @@ class _Seen:
     def groups(self) -> int:
         return int(self.group.max()) + 1
 
+    def drawn(self, resamples: int, rng: np.random.Generator, *, even: bool) -> tuple[Values, Values]:
+        """The metric in resamples for the lower bound and for the upper, each (resamples,)."""
+        if not self.rule.bounded:
+            return self._resampled((), resamples, rng), self._resampled((), resamples, rng)
+        worst, best = self.extremes()
+        if even:
+            both = self._resampled((worst, best), resamples, rng)
+            return both, both
+        return self._resampled((worst,), resamples, rng), self._resampled((best,), resamples, rng)
+
     def extremes(self) -> tuple[Imagined, Imagined]:
         """The imagined items that would lower, and raise, the metric most."""
-        moved = {one: self._weighted(one, np.ones((self.groups + 1, 1)))[0] for one in self._imaginable()}
+        equal = np.ones((self.groups + 1, 1))
+        moved = {one: self._weighted((one,), equal)[0] for one in self._imaginable()}
         known = {one: float(value) for one, value in moved.items() if not math.isnan(value)}
         return min(known, key=known.__getitem__), max(known, key=known.__getitem__)
 
@@ -113,23 +119,32 @@ class _Seen:
         rare = order[: min(max(np.count_nonzero(counts), 2), RARE)].tolist()
         return product(*[dict.fromkeys(rare + ([] if self.positive is None else [self.positive]))] * 2)
 
-    def resampled(self, imagined: Imagined | None, resamples: int, rng: np.random.Generator) -> Values:
-        """The metric in each resample, (resamples,); in pieces, so that all weights need not fit in memory."""
+    def _resampled(self, imagined: tuple[Imagined, ...], resamples: int, rng: np.random.Generator) -> Values:
+        """The metric in each resample, (resamples,); in pieces, so that all weights need not fit in memory.
+
+        What is imagined weighs one group together.
+        """
         at_once = max(1, CELLS // len(self.y))
         counts = [min(at_once, resamples - start) for start in range(0, resamples, at_once)]
-        rows = self.groups + (imagined is not None)
-        return np.concatenate([self._weighted(imagined, rng.standard_exponential((rows, count))) for count in counts])
+        return np.concatenate([self._weighted(imagined, self._draws(len(imagined), count, rng)) for count in counts])
 
-    def _weighted(self, imagined: Imagined | None, draws: Weights) -> Values:
-        """The metric under weights for each group, (groups, R) -> (R,); the imagined item has a row more, the last.
+    def _draws(self, imagined: int, count: int, rng: np.random.Generator) -> Weights:
+        """A weight for each group, and for what is imagined: (groups + imagined, count)."""
+        if imagined < 2:
+            return rng.standard_exponential((self.groups + imagined, count))
+        seen = rng.standard_exponential((self.groups, count))
+        return np.concatenate([seen, rng.standard_gamma(1 / imagined, (imagined, count))])
 
-        It weighs as much as a group of mean size.
+    def _weighted(self, imagined: tuple[Imagined, ...], draws: Weights) -> Values:
+        """The metric under weights for each group, (groups, R) -> (R,); what is imagined has the last rows.
+
+        An imagined item weighs as a group of mean size.
         """
         weights = draws[self.group]
-        if imagined is None:
+        if not imagined:
             return self.rule.weighted(self.y, self.proba, weights, self.positive)
-        label, predicted = imagined
-        row = np.eye(1, self.proba.shape[1], predicted, dtype=self.proba.dtype)
-        weights = np.concatenate([weights, draws[-1:] * len(self.y) / self.groups])
-        y, proba = np.append(self.y, label), np.concatenate([self.proba, row])
+        labels, predicted = zip(*imagined, strict=True)
+        rows = np.eye(self.proba.shape[1], dtype=self.proba.dtype)[list(predicted)]
+        weights = np.concatenate([weights, draws[self.groups :] * len(self.y) / self.groups])
+        y, proba = np.append(self.y, labels), np.concatenate([self.proba, rows])
         return self.rule.weighted(y, proba, weights, self.positive)

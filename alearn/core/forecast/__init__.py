@@ -1,0 +1,11 @@
+"""Where a learning curve is going: what the next labels will gain, and how many it takes to a target.
+
+Invariant: pure; every number comes with its interval, and what lies out of reach is said to be so.
+"""
+
+from __future__ import annotations
+
+from alearn.core.forecast.continuation import Forecast, forecast
+from alearn.core.forecast.outlook import Outlook, Range
+
+__all__ = ["Forecast", "Outlook", "Range", "forecast"]
