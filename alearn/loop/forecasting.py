@@ -61,7 +61,10 @@ def forecast_of(loop: Undertaking, history: History) -> Forecast | None:
 
 
 def outlook(loop: Undertaking, history: History, selectable: int) -> Outlook | None:
-    """How far the target is, of a pool of so many items; None without a target, or with too few rounds."""
+    """How far the target is, of a pool of so many items; None without a target, with too few rounds, or when the curve
+    has reached it, and only the bound has not.
+    """
     target = loop.config.stop_at
     ahead = forecast_of(loop, history) if target else None
-    return None if ahead is None or target is None else ahead.outlook(target.value, selectable)
+    far = None if ahead is None or target is None else ahead.outlook(target.value, selectable)
+    return far if far is not None and far.labels.median > 0 else None

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Generator, Mapping
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -26,6 +28,10 @@ PATIENCE = httpx.Timeout(120.0, connect=10.0)
 BULK_PATIENCE = httpx.Timeout(900.0, connect=10.0)
 """For imports and deletions, which take minutes on a busy server."""
 
+PASSING, PAUSES = frozenset({502, 503, 504}), (0.1, 0.5)
+"""What a proxy says while a server restarts, or is one of two of which one is down; a question is asked again after so
+many seconds."""
+
 
 class Missing(Refused):
     """There is no such thing (404)."""
@@ -39,6 +45,10 @@ class Forbidden(Refused):
         self.detail = detail
 
 
+class Unauthorised(Refused):
+    """The token is not accepted (401)."""
+
+
 class Rejected(Refused):
     """What was sent is not acceptable (400); nothing was changed. `detail` is what Label Studio said."""
 
@@ -49,8 +59,6 @@ class Rejected(Refused):
 
 class Credential(httpx.Auth):
     """A legacy token, sent as it is; or a personal access token, exchanged for access that lasts five minutes."""
-
-    requires_response_body = True
 
     def __init__(self, token: str, url: str) -> None:
         self._token = token
@@ -75,6 +83,7 @@ class Credential(httpx.Auth):
         if fresh.status_code >= 500:
             raise Unavailable(f"Label Studio cannot renew access now. Got {fresh.status_code}. Look into its log.")
         if fresh.is_success:
+            fresh.read()  # only here: other bodies may be large files
             with self._lock:
                 self._access = str(fresh.json()["access"])
         request.headers["Authorization"] = f"Bearer {self._access or 'none'}"
@@ -117,13 +126,21 @@ class Client:
     def look(self, path: str, params: Mapping[str, Any] | None = None) -> tuple[Any, datetime | None]:
         """Ask for something; also when the server began to work on it, by its own clock (None: it does not say).
 
-        Asked once more when the connection had gone stale.
+        Asked once more when the connection had gone stale, and twice when a proxy cannot pass it on.
         """
-        try:
-            answer = self._exchange("GET", path, params=params)
-        except _Stale:
-            answer = self._exchange("GET", path, params=params)
+        answer = self._ask(path, params)
+        for pause in PAUSES:
+            if answer.status_code not in PASSING:
+                break
+            time.sleep(pause)
+            answer = self._ask(path, params)
         return self._value(answer), _asked_at(answer)
+
+    def _ask(self, path: str, params: Mapping[str, Any] | None) -> httpx.Response:
+        try:
+            return self._exchange("GET", path, params=params)
+        except _Stale:
+            return self._exchange("GET", path, params=params)
 
     def post(self, path: str, body: Any, params: Mapping[str, Any] | None = None, *, bulk: bool = False) -> Any:
         """Send something new; never sent twice."""
@@ -142,6 +159,14 @@ class Client:
         answer = self._exchange("GET", path, params=params)
         self._judge(answer)
         return answer.headers.get("Content-Type", ""), answer.content
+
+    def download(self, path: str, most: int, seconds: float) -> tuple[int, bytes | None]:
+        """The status and the bytes of a file that Label Studio serves at a path with its query; None for more than
+        `most` bytes. A status is not judged: it may be about this file alone. Raises TimeoutError too.
+        """
+        patience = httpx.Timeout(seconds, connect=PATIENCE.connect)
+        with self._speaking("GET", path), self._http.stream("GET", path, timeout=patience) as answer:
+            return answer.status_code, at_most(answer.iter_bytes(), most, seconds)
 
     def _value(self, answer: httpx.Response) -> Any:
         """What a good answer holds; None when it is empty."""
@@ -164,7 +189,7 @@ class Client:
     ) -> httpx.Response:
         content = None if body is None else json.dumps(body, separators=(",", ":"), allow_nan=False)
         headers = {} if body is None else {"Content-Type": "application/json"}
-        try:
+        with self._speaking(method, path):
             return self._http.request(
                 method,
                 path,
@@ -173,6 +198,12 @@ class Client:
                 headers=headers,
                 timeout=BULK_PATIENCE if bulk else PATIENCE,
             )
+
+    @contextmanager
+    def _speaking(self, method: str, path: str) -> Iterator[None]:
+        """What goes wrong on the way, as what it means."""
+        try:
+            yield
         except httpx.TimeoutException as error:
             raise Unavailable(
                 f"Label Studio at {self.url} did not finish {method} {path} in time ({type(error).__name__}). What it "
@@ -208,7 +239,7 @@ class Client:
         if said is None:
             raise self._stranger(f"{answer.request.url.path} is answered with {status}")
         if status == 401:
-            raise Refused(self._unauthorised(said))
+            raise Unauthorised(self._unauthorised(said))
         sentence = f"Label Studio at {self.url} must accept {_what(answer)}. Got {status}: {said}."
         if status == 403:
             raise Forbidden(f"{sentence} Use the token of a user who may do this.", said)
@@ -236,6 +267,18 @@ class Client:
 
 class _Stale(Unavailable):
     """The server closed a connection that was kept open."""
+
+
+def at_most(chunks: Iterable[bytes], most: int, seconds: float = float("inf")) -> bytes | None:
+    """The chunks as one; None when they are more than `most` bytes. Raises TimeoutError."""
+    whole, deadline = bytearray(), time.monotonic() + seconds
+    for chunk in chunks:
+        whole += chunk
+        if len(whole) > most:
+            return None
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return bytes(whole)
 
 
 def is_here(url: str) -> bool:

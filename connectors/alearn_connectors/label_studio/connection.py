@@ -15,7 +15,9 @@ from alearn.errors import Refused, Unavailable
 from alearn.platform import Call, Finding, Host, Pull, Queue, Reply, Setting, Task
 from alearn_connectors.label_studio import backend, checks, convert, opinions, place, webhook
 from alearn_connectors.label_studio import project as projects
-from alearn_connectors.label_studio.client import Client, Missing
+from alearn_connectors.label_studio.adopting import Adopted, Adopter
+from alearn_connectors.label_studio.client import Client, Missing, Unauthorised
+from alearn_connectors.label_studio.contents import Contents, Pictures, Texts
 from alearn_connectors.label_studio.hearing import Hearing, note_asked
 from alearn_connectors.label_studio.importing import Importer
 from alearn_connectors.label_studio.media import Media
@@ -23,7 +25,7 @@ from alearn_connectors.label_studio.notes import Notes
 from alearn_connectors.label_studio.options import Options
 from alearn_connectors.label_studio.ordering import Ordering
 from alearn_connectors.label_studio.project import Project
-from alearn_connectors.label_studio.pull import Raw, changes, states
+from alearn_connectors.label_studio.pull import changes, states
 from alearn_connectors.label_studio.tasks import TaskIndex
 from alearn_connectors.label_studio.versions import Versions
 
@@ -41,6 +43,7 @@ class Open:
     index: TaskIndex
     importer: Importer
     ordering: Ordering
+    adopter: Adopter
 
 
 class LabelStudio:
@@ -72,8 +75,7 @@ class LabelStudio:
         """Make the tasks exist and give them their order; see `importing` and `ordering`."""
         with self._at_work() as client:
             opened = self._open_project(client)
-            if not projects.fits(opened.project.offer, self._setting):
-                raise Refused(projects.misfit(opened.project, self._setting))
+            self._await_config(opened)
             refused = opened.importer.run(tasks)
             opinions.ask(client, opened.notes, opened.index, queue.entries)
             opened.project = opened.ordering.show(opened.project, queue)
@@ -83,22 +85,25 @@ class LabelStudio:
         """What changed since `cursor`; see `pull`."""
         with self._at_work() as client:
             opened = self._open_project(client)
+            opened.adopter.confirm()
             changed = changes(client, opened.project.id, cursor)
-            if not changed.tasks and pushed is None:
+            if not changed.tasks and pushed is None and not opened.adopter.busy:
                 return Pull((), changed.cursor)
             opened.project = projects.read(client, opened.project.id)
             missing = self._missing(opened, pushed)
+            adopted = self._adopt(opened, pushed)
             offer = opened.project.offer
             found = states(
                 client,
                 opened.project.id,
                 opened.index,
-                changed.tasks,
+                [*changed.tasks, *adopted.tasks],
                 scope=opened.project.scope,
                 controls={convert.CONTROL, offer.control if offer else convert.CONTROL},
                 classes=self._setting.schema.classes,
             )
-            return Pull(tuple(found), changed.cursor, missing, tuple(self._notices(opened, changed.tasks)))
+            notices = (*self._notices(opened), *adopted.notices(opened.project))
+            return Pull(tuple(found), changed.cursor, missing, notices, opened.adopter.tell(adopted))
 
     def subscribe(self, address: str | None) -> bool:
         """Let the project call `address`; see `webhook` and `backend`. The webhook is there when the backend fails."""
@@ -150,22 +155,28 @@ class LabelStudio:
             backend.detach(client, project.id, self._setting.loop)
         self._notes.write(checks.ADDRESS, None)
 
+    def _await_config(self, opened: Open) -> None:
+        """Raise Unavailable while the project asks something else: somebody edits it, and will put it back."""
+        if not projects.fits(opened.project.offer, self._setting):
+            opened.project = projects.read(opened.client, opened.project.id)
+        if not projects.fits(opened.project.offer, self._setting):
+            raise Unavailable(projects.misfit(opened.project, self._setting))
+
     def _missing(self, opened: Open, pushed: Sequence[str] | None) -> frozenset[str]:
         if pushed is None:
             return frozenset()
         opened.index.refresh()
         return frozenset(key for key in pushed if key not in opened.index)
 
-    def _notices(self, opened: Open, tasks: Sequence[Raw]) -> Iterator[str]:
+    def _adopt(self, opened: Open, pushed: Sequence[str] | None) -> Adopted:
+        """Make items of tasks that people added by hand, as long as the project asks what the loop asks."""
+        if not projects.fits(opened.project.offer, self._setting):
+            return Adopted()
+        return opened.adopter.look(opened.project, pushed)
+
+    def _notices(self, opened: Open) -> Iterator[str]:
         """What the people who run the loop should know, when something has changed anyway."""
         yield from projects.drift(opened.project, self._setting)
-        strangers = sum(convert.task_key(task) is None for task in tasks)
-        if strangers:
-            yield (
-                f"Project {opened.project.title!r} ({opened.project.id}) holds answered tasks that the loop did not "
-                f"make ({strangers} of them changed): they are left out. Delete them, or put their data into the "
-                "loop's items."
-            )
         shown = Versions.read(self._notes.of(opened.project.scope)).current
         if shown and opened.project.model_version != shown:
             yield (
@@ -204,7 +215,21 @@ class LabelStudio:
                 least=self._options.least_confidence,
                 now=self._now,
             ),
+            adopter=Adopter(
+                client,
+                self._setting.data,
+                contents=self._contents(client),
+                media=shows,
+                notes=notes,
+                index=index,
+            ),
         )
+
+    def _contents(self, client: Client) -> Contents:
+        if self._setting.data == "text":
+            return Texts()
+        bases = [base for base in (client.url, self._options.public_url) if base]
+        return Pictures(client, bases, self._setting.home / "label-studio" / "found")
 
     def _shows(self) -> Media:
         if self._media is None:
@@ -218,7 +243,7 @@ class LabelStudio:
             self._client = place.connect(self._options)
         try:
             yield self._client
-        except (Unavailable, Missing):
+        except (Unavailable, Missing, Unauthorised):  # the token may be another by then
             self._disconnect()
             raise
 

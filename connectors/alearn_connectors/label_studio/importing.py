@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alearn.core.schema import DataKind
-from alearn.errors import Refused
+from alearn.errors import Refused, Unavailable
 from alearn.platform import Task
 from alearn_connectors.label_studio import convert
 from alearn_connectors.label_studio.client import Client, Rejected
@@ -73,9 +73,9 @@ class Importer:
         except Rejected as error:
             self.notes.write(_NAME, None)
             if "is expected in task data" in error.detail:
-                raise Refused(
+                raise Unavailable(
                     f"The label config of project {self.project} must ask about ${self.data} alone. Got: "
-                    f"{error.detail}. Put it back in the project's settings."
+                    f"{error.detail}. Put it back in the project's settings, and the loop goes on."
                 ) from error
             if len(chunk) == 1:
                 refused[chunk[0][0]] = error.detail
@@ -135,10 +135,11 @@ class Importer:
 
 
 def read_tasks(client: Client, project: int, ids: Sequence[int], include: str) -> Iterator[Mapping[str, Any]]:
-    """Some tasks by their ids; those that are gone are left out. So few at a time fit into a URL."""
+    """Some tasks by their ids, as they are kept; those that are gone are left out. So few at a time fit into a URL."""
     for some in _batches(ids):
         query = {"selectedItems": {"all": False, "included": list(some)}}
         params = {"project": project, "fields": "all", "include": include, "page_size": len(some)}
+        params["resolve_uri"] = "false"  # else a storage's URLs come as Label Studio's own
         yield from client.get("/api/tasks", {**params, "query": json.dumps(query)})["tasks"]
 
 

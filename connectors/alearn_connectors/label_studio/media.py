@@ -37,6 +37,9 @@ SHOWABLE = {
 """What browsers show, by suffix. Everything else (TIFF, PNM, …) is shown as a PNG made of it."""
 
 
+_LOCAL_FILES = "/data/local-files/?d="
+
+
 class Unshowable(Exception):  # noqa: N818 - the event is the name
     """An item that Label Studio cannot show; its text is the reason."""
 
@@ -46,6 +49,10 @@ class Media(Protocol):
 
     def shown(self, task: Task) -> str:
         """What stands in the task's data: a text or a URL. Raises Unshowable."""
+        ...
+
+    def made(self, shown: object) -> bool:
+        """Whether it is a URL that was made here for a picture of the loop, which need not be looked at."""
         ...
 
     def attach(self, client: Client, project: int) -> None:
@@ -71,6 +78,10 @@ class Text:
         if reason := convert.unusable(task.text):
             raise Unshowable(reason)
         return task.text
+
+    def made(self, shown: object) -> bool:
+        """A text is no URL."""
+        return False
 
     def attach(self, client: Client, project: int) -> None:
         """Nothing to do."""
@@ -113,7 +124,11 @@ class LocalFiles:
                 _lay(str(task.uri), suffix, place)
         except OSError as error:
             raise Unshowable(f"{task.uri} cannot be laid into {self.folder}: {error.strerror or error}") from error
-        return f"/data/local-files/?d={quote(str(self._below / name))}"
+        return f"{_LOCAL_FILES}{quote(str(self._below / name))}"
+
+    def made(self, shown: object) -> bool:
+        """Whether it lies in our folder."""
+        return isinstance(shown, str) and shown.startswith(f"{_LOCAL_FILES}{quote(str(self._below))}/")
 
     def attach(self, client: Client, project: int) -> None:
         """Register the folder, which is what lets annotators see it. It is never synchronised: that makes tasks."""

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 
-from alearn.errors import PlatformError, Refused
+from alearn.errors import PlatformError, Refused, Unavailable
 from alearn.platform import Queue, QueueEntry
 from alearn_connectors.label_studio import convert
 from alearn_connectors.label_studio.client import Client, Rejected
@@ -23,6 +23,10 @@ from alearn_connectors.label_studio.notes import Notes
 from alearn_connectors.label_studio.project import SAMPLING, Project, change, read
 from alearn_connectors.label_studio.tasks import TaskIndex
 from alearn_connectors.label_studio.versions import Version, Versions
+
+PARTS, FEWEST = 4, 8
+"""PostgreSQL locks the tasks that predictions are being written of, and `next` skips what is locked: so each request is
+about every fourth task, and there is always one to serve. Fewer tasks than so many are not worth a request."""
 
 
 class Ordering:
@@ -84,6 +88,10 @@ class Ordering:
 
     def _serve(self, project: Project, version: str) -> Project:
         """Make a version current. Hiding suggestions resets it, unless the same request sets it."""
+        if self._is_served(project, version):  # an earlier try got through, and somebody may have changed it since
+            project = read(self._client, project.id)
+            if self._is_served(project, version):
+                return project
         settings = {"model_version": version, "sampling": SAMPLING, "show_collab_predictions": self._suggest}
         current = change(self._client, project, settings)
         if current.model_version != version:
@@ -93,24 +101,33 @@ class Ordering:
             )
         return current
 
+    def _is_served(self, project: Project, version: str) -> bool:
+        return (project.model_version, project.sampling, project.suggestions) == (version, SAMPLING, self._suggest)
+
     def _write(self, project: Project, version: str, entries: Sequence[QueueEntry], versions: Versions) -> None:
         """Write the predictions that are not there yet, and see that they all are."""
         known = self._known(project, version, entries, versions)
         new = [entry for entry in entries if entry.key not in known.keys]
-        if not new:
-            return
-        versions.begin(version, known)
-        versions.write(self._notes)
         try:
-            self._post(project, version, new)
+            self._post_all(project, version, new, known, versions)
         except (Rejected, _Dropped):  # a task was deleted, or the label config was edited, since we looked
             self._index.refresh()
             delete_version(self._client, project.id, version)
             known.keys, new = set(), [entry for entry in entries if entry.key in self._index]
-            self._post(read(self._client, project.id), version, new)
-        known.keys |= {entry.key for entry in new}
-        known.whole = True
-        versions.write(self._notes)
+            self._post_all(read(self._client, project.id), version, new, known, versions)
+
+    def _post_all(
+        self, project: Project, version: str, entries: Sequence[QueueEntry], known: Version, versions: Versions
+    ) -> None:
+        """Write predictions in parts, each noted before and after."""
+        parts = max(1, min(PARTS, len(entries) // FEWEST))
+        for at in range(parts if entries else 0):
+            part = entries[at::parts]
+            versions.begin(version, known, {entry.key for entry in part})
+            versions.write(self._notes)
+            self._post(project, version, part)
+            known.complete()
+            versions.write(self._notes)
 
     def _known(self, project: Project, version: str, entries: Sequence[QueueEntry], versions: Versions) -> Version:
         """What is there of the version for certain; what may be there of it, and is not known, is deleted."""
@@ -119,6 +136,9 @@ class Ordering:
             return Version()  # this machine remembers the project, and has never tried this version
         count = self._count(project, version)
         if known is not None and known.whole and count >= sum(entry.key in known.keys for entry in entries):
+            return known
+        if known is not None and known.trying and count == len(known.keys | known.trying):
+            known.complete()  # all was written, and only the answer got lost
             return known
         if count:  # a try was cut short, people have deleted some, or nothing is known
             delete_version(self._client, project.id, version)
@@ -131,7 +151,9 @@ class Ordering:
     def _post(self, project: Project, version: str, entries: Sequence[QueueEntry]) -> None:
         """Write predictions. Label Studio may say yes and drop some, so they are counted."""
         if project.offer is None:
-            raise Refused(f"Project {project.id} must hold one Choices control. Got none. Put its label config back.")
+            raise Unavailable(
+                f"Project {project.id} must hold one Choices control. Got none. Put its label config back."
+            )
         body = [
             convert.prediction_json(
                 self._index.ids(entry.key)[0],

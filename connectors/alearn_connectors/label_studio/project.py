@@ -27,7 +27,7 @@ _NAME = "project"
 
 @dataclass(frozen=True)
 class Project:
-    """A project as Label Studio described it last.
+    """A project as Label Studio described it last. `controls` says in words what it asks.
 
     `scope` names it for good: its id and the moment it was made, and not its address, which may change.
     """
@@ -37,10 +37,12 @@ class Project:
     title: str
     label_config: str
     offer: convert.Offer | None
+    controls: tuple[str, ...]
     sampling: str
     model_version: str
     suggestions: bool
     annotations: int
+    tasks: int
 
     @property
     def scope(self) -> str:
@@ -55,16 +57,19 @@ def mark(loop: str) -> str:
 
 def project_of(raw: Mapping[str, Any]) -> Project:
     """A project out of Label Studio's JSON."""
+    parsed: Mapping[str, Mapping[str, Any]] = raw.get("parsed_label_config") or {}
     return Project(
         id=int(raw["id"]),
         created=convert.exact(raw["created_at"]),
         title=str(raw["title"]),
         label_config=str(raw.get("label_config") or ""),
-        offer=convert.offer(raw.get("parsed_label_config") or {}),
+        offer=convert.offer(parsed),
+        controls=tuple(f"{control.get('type')} {name!r}" for name, control in parsed.items()),
         sampling=str(raw.get("sampling") or ""),
         model_version=str(raw.get("model_version") or ""),
         suggestions=bool(raw.get("show_collab_predictions")),
         annotations=int(raw.get("total_annotations_number") or 0) + int(raw.get("skipped_annotations_number") or 0),
+        tasks=int(raw.get("task_number") or 0),
     )
 
 
@@ -208,29 +213,50 @@ def _served(client: Client, project: Project) -> str:
 
 def _mended(project: Project, setting: Setting, options: Options) -> str | None:
     """The label config to set; None where the one that is there will do."""
-    if not fits(project.offer, setting):
+    if not shows(project.offer, setting):
         if project.annotations:
             raise Refused(misfit(project, setting))
         return convert.label_config(setting.schema, setting.data, options.question)
-    assert project.offer is not None, "what fits is an offer"
-    missing = [name for name in setting.schema.classes if name not in project.offer.choices]
+    assert project.offer is not None, "what shows our tasks is an offer"
+    missing, _ = _changed(project.offer, setting)
     return convert.with_choices(project.label_config, project.offer.control, missing) if missing else None
 
 
-def fits(offer: convert.Offer | None, setting: Setting) -> bool:
-    """Whether our tasks can be shown and answered with what the project asks."""
+def shows(offer: convert.Offer | None, setting: Setting) -> bool:
+    """Whether our tasks can be shown with what the project asks."""
     return offer is not None and offer.fields <= {setting.data, convert.KEY}
 
 
+def fits(offer: convert.Offer | None, setting: Setting) -> bool:
+    """Whether our tasks can be shown, and answered with at least one class."""
+    return offer is not None and shows(offer, setting) and not set(offer.choices).isdisjoint(setting.schema.classes)
+
+
 def misfit(project: Project, setting: Setting) -> str:
-    """The sentence for a label config that our tasks do not fit."""
-    got = "no single Choices control"
-    if project.offer is not None:
-        got = f"a question about {', '.join(f'${name}' for name in sorted(project.offer.fields))}"
+    """The sentence for a label config that our tasks do not fit, with what differs."""
     return (
         f"The label config of project {project.title!r} ({project.id}) must hold one Choices control about "
-        f"${setting.data}. Got {got}. Put it back in the project's settings, or give the loop a new title."
+        f"${setting.data} that offers `task.classes`. Got {_difference(project, setting)}. Put it back in the "
+        "project's settings, and the loop goes on; or give it a new title."
     )
+
+
+def _difference(project: Project, setting: Setting) -> str:
+    if project.offer is None:
+        return _listed(list(project.controls)) if project.controls else "no control"
+    missing, extra = _changed(project.offer, setting)
+    about = " and ".join(f"${name}" for name in sorted(project.offer.fields))
+    return f"a question about {about}" + "".join(
+        f", {word} {_listed([repr(name) for name in names])}"
+        for word, names in (("without", missing), ("with", extra))
+        if names
+    )
+
+
+def _changed(offer: convert.Offer, setting: Setting) -> tuple[list[str], list[str]]:
+    """The classes that it does not offer, and the choices that are none."""
+    missing = [name for name in setting.schema.classes if name not in offer.choices]
+    return missing, [name for name in offer.choices if name not in setting.schema.classes]
 
 
 def drift(project: Project, setting: Setting) -> Iterator[str]:
@@ -240,12 +266,11 @@ def drift(project: Project, setting: Setting) -> Iterator[str]:
         return
     assert project.offer is not None, "what fits is an offer"
     where = f"project {project.title!r} ({project.id})"
-    extra = [name for name in project.offer.choices if name not in setting.schema.classes]
-    missing = [name for name in setting.schema.classes if name not in project.offer.choices]
+    missing, extra = (_listed([repr(name) for name in names]) for names in _changed(project.offer, setting))
     if extra:
-        yield f"The label config of {where} offers {_listed(extra)}, not in `task.classes`: such answers are not used."
+        yield f"The label config of {where} offers {extra}, not in `task.classes`: such answers are not used."
     if missing:
-        yield f"The label config of {where} lacks {_listed(missing)} of `task.classes`: nobody can answer that now."
+        yield f"The label config of {where} lacks {missing} of `task.classes`: nobody can answer that now."
     if project.offer.control != convert.CONTROL:
         yield f"The label config of {where} calls its question {project.offer.control!r} now: answers to it are used."
     if project.sampling != SAMPLING:
@@ -256,4 +281,4 @@ def drift(project: Project, setting: Setting) -> Iterator[str]:
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(map(repr, names[:5])) + (" …" if len(names) > 5 else "")
+    return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")

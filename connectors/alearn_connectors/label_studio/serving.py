@@ -43,6 +43,10 @@ class Served:
                 lines.write(json.dumps([task.key, task.uri]) + "\n")
         return f"{self._url}/{task.key}{suffix if suffix in SHOWABLE else '.png'}"
 
+    def made(self, shown: object) -> bool:
+        """Whether it is served from here."""
+        return isinstance(shown, str) and shown.startswith(f"{self._url}/")
+
     def attach(self, client: Client, project: int) -> None:
         """Begin to serve."""
         if self._server is not None:

@@ -30,6 +30,9 @@ class TaskIndex:
         self._notes = notes
         self._set((int(task), key) for task, key in notes.read(NAME) or ())
 
+    def __len__(self) -> int:
+        return len(self._keys)
+
     def __contains__(self, key: str) -> bool:
         return bool(self._ids.get(key))
 
@@ -45,9 +48,13 @@ class TaskIndex:
         """The keys that have more than one task."""
         return {key: sorted(ids) for key, ids in self._ids.items() if len(ids) > 1}
 
-    def strangers(self) -> int:
-        """How many tasks carry no key."""
-        return sum(key is None for key in self._keys.values())
+    def strangers(self) -> Sequence[int]:
+        """The ids of the tasks that carry no key, lowest first."""
+        return sorted(task for task, key in self._keys.items() if key is None)
+
+    def all(self) -> Collection[int]:
+        """The ids of all tasks."""
+        return self._keys.keys()
 
     def refresh(self) -> None:
         """Make it what Label Studio holds."""

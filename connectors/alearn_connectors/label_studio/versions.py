@@ -19,13 +19,19 @@ _NAME = "queue"
 
 @dataclass
 class Version:
-    """The predictions of one version: the keys that have one; whether all of them were seen to be there; and when one
-    of
-    their tasks was in the queue last, in seconds of the wall clock."""
+    """The predictions of one version: the keys that have one; whether all of them were seen to be there; when one of
+    their tasks was in the queue last, in seconds of the wall clock; and the keys that were being written last.
+    """
 
     keys: set[str] = field(default_factory=set)
     whole: bool = False
     wanted: float = 0.0
+    trying: set[str] = field(default_factory=set)
+
+    def complete(self) -> None:
+        """What was being written is there."""
+        self.keys |= self.trying
+        self.trying, self.whole = set(), True
 
 
 @dataclass
@@ -42,7 +48,9 @@ class Versions:
         return cls(
             str(noted.get("current", "")),
             {
-                str(name): Version(set(one["keys"]), bool(one["whole"]), float(one["wanted"]))
+                str(name): Version(
+                    set(one["keys"]), bool(one["whole"]), float(one["wanted"]), set(one.get("trying", ()))
+                )
                 for name, one in noted.get("versions", {}).items()
             },
         )
@@ -50,14 +58,19 @@ class Versions:
     def write(self, notes: Notes) -> None:
         """Note them."""
         versions = {
-            name: {"keys": sorted(one.keys), "whole": one.whole, "wanted": one.wanted}
+            name: {
+                "keys": sorted(one.keys),
+                "whole": one.whole,
+                "wanted": one.wanted,
+                "trying": sorted(one.trying),
+            }
             for name, one in self.by_name.items()
         }
         notes.write(_NAME, {"current": self.current, "versions": versions})
 
-    def begin(self, name: str, version: Version) -> None:
-        """A version is about to be written, or added to: it is not whole meanwhile."""
-        version.whole = False
+    def begin(self, name: str, version: Version, keys: Collection[str]) -> None:
+        """Predictions of a version are about to be written: it is not whole meanwhile."""
+        version.whole, version.trying = False, set(keys)
         self.by_name[name] = version
 
     def serve(self, name: str, keys: Collection[str], now: float) -> None:

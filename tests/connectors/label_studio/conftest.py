@@ -185,7 +185,7 @@ class Ear:
         self.platforms: dict[str, Listening] = {}
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
 
     def address(self, loop: Loop) -> str:
         """The loop's address; from now on its calls are heard by another object than the one that subscribes."""
@@ -247,6 +247,44 @@ def new_ear() -> Iterator[Callable[[], Ear]]:
 @pytest.fixture
 def ear(new_ear: Callable[[], Ear]) -> Ear:
     return new_ear()
+
+
+class Web:
+    """A web server: {path: (status, headers, body)}."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, tuple[int, Mapping[str, str], bytes]] = {}
+        self.asked: list[tuple[str, Mapping[str, str]]] = []
+        web = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                web.asked.append((self.path, dict(self.headers)))
+                status, headers, body = web.pages.get(self.path, (404, {}, b""))
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Quiet."""
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    server = Web()
+    yield server
+    server.close()
 
 
 @pytest.fixture

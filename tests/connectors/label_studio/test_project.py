@@ -1,13 +1,14 @@
 """The project on a live Label Studio: made once, found again, and kept as the loop needs it."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from alearn.core.schema import LabelSchema
-from alearn.errors import Refused
+from alearn.errors import Refused, Unavailable
 from alearn_connectors.label_studio import convert
 from alearn_connectors.label_studio.project import find_number
 
@@ -77,9 +78,13 @@ class TestProject:
 
 
 class TestHandEditedConfig:
-    def edit(self, loop: Any, choices: Sequence[str], control: str = "label", field: str = "text") -> None:
+    @staticmethod
+    def config(choices: Sequence[str], control: str = "label", field: str = "text") -> str:
         config = convert.label_config(LabelSchema(tuple(choices)), "text").replace("$text", f"${field}")
-        loop.patch(label_config=config.replace('name="label"', f'name="{control}"'))
+        return config.replace('name="label"', f'name="{control}"')
+
+    def edit(self, loop: Any, choices: Sequence[str], control: str = "label", field: str = "text") -> None:
+        loop.patch(label_config=self.config(choices, control, field))
 
     def test_a_new_choice_is_told_and_its_answers_are_refused_one_by_one(self, filled: Any) -> None:
         """The other answers count; Label Studio accepts the edit without a word."""
@@ -95,7 +100,7 @@ class TestHandEditedConfig:
         assert "'fox' is not a class" in str(by_key[keys[0]].refused)
 
     def test_a_choice_that_was_taken_away_is_told_and_not_suggested(self, loop: Any) -> None:
-        """The server would drop such a prediction, or show one that nobody can submit."""
+        """The server would drop such a prediction, or show one that nobody can submit; until it is added again."""
         self.edit(loop, ["cat", "$100"])
         keys = loop.keys_of(2)
         loop.platform.push(loop.tasks_of(keys), loop.queue_of(keys, label=loop.classes[1]))
@@ -105,6 +110,10 @@ class TestHandEditedConfig:
         assert loop.next()["predictions"][0]["result"] == []
         loop.answer(loop.tasks()[keys[0]], "cat")
         assert any("lacks" in notice for notice in again.pull(None).notices)
+        self.edit(loop, loop.classes)
+        assert again.pull(None, pushed=keys).notices == ()
+        again.push([], loop.queue_of(keys, "q3", label=loop.classes[1]))
+        assert loop.next()["predictions"][0]["result"][0]["value"] == {"choices": [loop.classes[1]]}
 
     def test_preparing_again_adds_what_is_missing_and_keeps_the_rest(self, loop: Any) -> None:
         """A class that was added to the config, or taken away by hand."""
@@ -135,10 +144,69 @@ class TestHandEditedConfig:
         loop.http.delete(f"/api/projects/{loop.project}/tasks/")
         self.edit(loop, loop.classes, field="content")
         keys = loop.keys_of(2)
-        with pytest.raises(Refused, match=r"must (hold one Choices control about|ask about) \$text"):
+        with pytest.raises(Unavailable, match=r"must (hold one Choices control about|ask about) \$text"):
             loop.platform.push(loop.tasks_of(keys), loop.queue_of(keys))
-        with pytest.raises(Refused, match="must hold one Choices control about \\$text"):
+        with pytest.raises(Unavailable, match="must hold one Choices control about \\$text"):
             loop.open().push(loop.tasks_of(keys), loop.queue_of(keys))
+
+    def test_a_misfit_with_answers_is_refused_at_a_start(self, filled: Any) -> None:
+        """Replacing it would lose them; and it is not known that somebody will put it back."""
+        loop, keys = filled
+        loop.answer(loop.tasks()[keys[5]], "cat")
+        self.edit(loop, loop.classes, field="content")
+        with pytest.raises(Refused, match=r"about \$text that offers .* Got a question about \$content"):
+            loop.open().prepare()
+
+    def test_a_misfit_is_told_with_what_differs_and_waited_for(self, filled: Any) -> None:
+        """Classes that are gone and new, other fields, other controls; put back, the same process goes on."""
+        loop, keys = filled
+        config, platform = loop.raw["label_config"], loop.platform
+        text = '<Text name="item" value="$text"/>'
+        free = f'<View>{text}<TextArea name="label" toName="item"/></View>'
+        for edited, difference in (
+            (self.config(["yes", "no"]), "without 'cat', .*, with 'yes', 'no'"),
+            (self.config([*loop.classes, "fox"], field="content"), r"about \$content, with 'fox'"),
+            (free, "TextArea 'label'"),
+            (f"<View>{text}</View>", "no control"),
+        ):
+            loop.patch(label_config=edited)
+            with pytest.raises(Unavailable, match=difference):
+                loop.open().push([], loop.queue_of(keys[::-1], "q2"))
+            assert any(re.search(difference, notice) for notice in platform.pull(None, pushed=keys).notices)
+            with pytest.raises(Unavailable, match=difference):
+                platform.push([], loop.queue_of(keys[::-1], "q2"))
+        loop.patch(label_config=config)
+        platform.push([], loop.queue_of(keys[::-1], "q2"))
+        assert platform.pull(None, pushed=keys).notices == ()
+        assert loop.served() == keys[::-1]
+
+    def test_another_control_beside_ours_changes_nothing(self, filled: Any) -> None:
+        """A comment that people may write: the order, suggestions and answers stay."""
+        loop, keys = filled
+        edited = loop.raw["label_config"].replace("</View>", '<TextArea name="why" toName="item"/></View>')
+        loop.patch(label_config=edited)
+        loop.platform.push([], loop.queue_of(keys[::-1], "q2", label="$100"))
+        task = loop.next()
+        assert task["predictions"][0]["result"][0]["value"] == {"choices": ["$100"]}
+        said = {"from_name": "why", "to_name": "item", "type": "textarea", "value": {"text": ["so"]}}
+        ours = {"from_name": "label", "to_name": "item", "type": "choices", "value": {"choices": ["cat"]}}
+        loop.post(f"/api/tasks/{task['id']}/annotations/", {"result": [said, ours]})
+        loop.post(f"/api/tasks/{loop.tasks()[keys[0]]}/annotations/", {"result": [said]})
+        found = loop.platform.pull(None)
+        by_key = {state.key: state.annotations[0] for state in found.states}
+        assert by_key[keys[5]].value == "cat"
+        assert "answered in why" in str(by_key[keys[0]].refused)
+        assert found.notices == ()
+
+    def test_an_alias_is_another_name(self, filled: Any) -> None:
+        """It is what Label Studio stores from then on: told, and refused one by one."""
+        loop, keys = filled
+        loop.patch(label_config=loop.raw["label_config"].replace('value="cat"', 'value="cat" alias="Katze"'))
+        loop.answer(loop.tasks()[keys[0]], "Katze")
+        found = loop.platform.pull(None)
+        assert any("'Katze'" in notice for notice in found.notices)
+        assert any("lacks 'cat'" in notice for notice in found.notices)
+        assert "'Katze' is not a class" in str(found.states[0].annotations[0].refused)
 
     def test_a_foreign_config_without_answers_is_replaced(self, loop: Any) -> None:
         """Nothing can be lost."""

@@ -1,12 +1,16 @@
 """What annotators did on a live Label Studio: all of it is seen, and cheaply."""
 
 import time
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from alearn_connectors.label_studio import convert, pull
+from alearn_connectors.label_studio.accounts import seats
 from alearn_connectors.label_studio.client import Client
 
 
@@ -131,14 +135,22 @@ class TestPull:
             found = pull.changes(client, loop.project, None, size)
             assert {convert.task_key(task) for task in found.tasks} == set(keys), f"pages of {size}"
 
-    def test_tasks_that_the_loop_did_not_make_are_told_and_left_out(self, filled: Any) -> None:
-        """People import into our project too."""
-        loop, _ = filled
-        made = loop.post(f"/api/projects/{loop.project}/import", [{"text": "mine"}], return_task_ids="true")
-        loop.answer(made["task_ids"][0], "cat")
-        found = loop.platform.pull(None)
-        assert found.states == ()
-        assert any("did not make" in notice for notice in found.notices)
+    def test_two_people_who_skip_are_two_skips(self, filled: Any, tmp_path: Path) -> None:
+        """An item is put aside when enough different people have skipped it; an edit by another stays the first's."""
+        loop, keys = filled
+        task = loop.tasks()[keys[0]]
+        loop.answer(task, was_cancelled=True)
+
+        def owner() -> httpx.Client:
+            return httpx.Client(base_url=loop.server.url, headers=loop.http.headers, trust_env=False)
+
+        enter = list(seats(owner, tmp_path / "annotators.json", 2).values())[1]
+        with closing(enter()) as annotator:
+            body = {"result": [], "was_cancelled": True}
+            annotator.post(f"/api/tasks/{task}/annotations/", json=body).raise_for_status()
+        said = loop.pulled()[keys[0]]
+        assert [one.skipped for one in said] == [True, True]
+        assert len({one.annotator for one in said}) == 2
 
     def test_deleted_tasks_are_found_by_a_resync(self, filled: Any) -> None:
         """They vanish from the list of changes without a trace; in this process and in a new one."""
