@@ -22,13 +22,21 @@ settings.register_profile("alearn", deadline=None, suppress_health_check=[Health
 settings.load_profile("alearn")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever uses the shared server carries its marker, and is not timed while Label Studio installs itself."""
+    """Whatever uses the shared server carries its marker, and is not timed while Label Studio installs itself.
+
+    Where the tests run in two processes, one has everything that uses the server: there is one server.
+    """
     for item in items:
         if "label_studio" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.label_studio)
         if item.get_closest_marker("label_studio") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(func_only=True))
+        if item.get_closest_marker("label_studio"):
+            item.add_marker(pytest.mark.xdist_group("label_studio"))
+        elif any(part in item.nodeid for part in ("/store/", "/docker/")):  # one PostgreSQL after the other
+            item.add_marker(pytest.mark.xdist_group("postgres"))
 
 
 DigitPhotos = Callable[[Path, int], Path]
