@@ -153,7 +153,7 @@ class _Rows:
             math.ceil(few * self.n / taken)
             for taken, wrong in zip(self.taken.tolist(), self.wrong.tolist(), strict=True)
             if taken >= START * self.taken[-1]
-            for few in [labels_to_pass(1 - (wrong + 0.5) / (taken + 1), precision, confidence=1 - level)]
+            for few in [labels_to_pass(1 - wrong / taken, precision, confidence=1 - level)]
             if few is not None
         ]
         return max(min(guesses), self.n + 1) if guesses else None
@@ -165,7 +165,8 @@ def _rows(held: _Side, pool: _Side, n: int) -> _Rows:
     if not len(falling):
         none = np.empty(0, np.intp)
         return _Rows(np.empty(0), none, none, none, n)
-    sizes = np.unique(np.append(FINER ** np.arange(math.log(len(falling), FINER) + 1), len(falling)).astype(int))
+    steps = FINER ** np.arange(math.log(len(falling), FINER) + 1)
+    sizes = np.unique(np.minimum(np.append(steps, len(falling)), len(falling)).astype(int))
     at = np.unique(falling[sizes - 1])[::-1]
     taken = np.searchsorted(-falling, -at, side="right")
     wrong = np.cumsum(held.wrong[np.argsort(-held.sureness, kind="stable")])[taken - 1]

@@ -29,7 +29,7 @@ FEWEST = 5
 """Rounds below which a curve has no direction."""
 RECENT = 1.5
 """A round with half the labels counts 2 ** -RECENT as much as the last one."""
-DRIFT = 1.2
+DRIFT = 2.0
 """Standard deviation of the drift over one doubling of the labels, in units of the noise of a round."""
 LEAST_NOISE = 1e-3
 """No round is more exact than this, in units of the metric."""

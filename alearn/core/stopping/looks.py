@@ -28,7 +28,7 @@ CLOSEST = 0.995
 """Looks that are more alike than this are taken for no more alike."""
 SPREAD = 10
 """The looks that share half of the error: most loops stop after five to thirty."""
-STEP, WIDEST = 0.02, 8.0
+STEP, WIDEST = 0.04, 8.0
 """The grid on which the distribution of a look's error is followed, in standard errors."""
 
 
