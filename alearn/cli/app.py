@@ -133,6 +133,18 @@ def history(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> Non
     show_history(config, as_json=as_json)
 
 
+@app.command(epilog="Example: alearn replay alearn.yaml --round 3")
+def replay(
+    config: ConfigPath = DEFAULT_CONFIG,
+    round_: Annotated[int | None, typer.Option("--round", help="Which round; the newest when left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Do a round again from its record, on a copy, and compare it with what was. Exit code 1 when something differs."""
+    from alearn.cli.replaying import replay_round
+
+    replay_round(config, round_, as_json=as_json)
+
+
 @app.command(epilog="Example: alearn annotators alearn.yaml --hourly 18")
 def annotators(
     config: ConfigPath = DEFAULT_CONFIG,
@@ -146,19 +158,46 @@ def annotators(
 
 
 @app.command(epilog="Example: alearn export alearn.yaml --labels labels.csv --model model/")
-def export(
+def export(  # noqa: PLR0917 - the command's options
     config: ConfigPath = DEFAULT_CONFIG,
     labels: Annotated[Path | None, typer.Option(help="Write the labels to this .jsonl or .csv file.")] = None,
     model: Annotated[
         Path | None, typer.Option(help="Write the newest model to this folder, which runs without torch.")
     ] = None,
     version: Annotated[str, typer.Option(help="Another than the newest: how its key in `alearn history` begins.")] = "",
+    automatic: Annotated[
+        bool,
+        typer.Option("--automatic/--no-automatic", help="Whether the labels of `alearn autolabel` are written, too."),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Write the labels, or a model folder that stands on its own."""
     from alearn.cli.reading import export_results
 
-    export_results(config, labels=labels, model=model, version=version, as_json=as_json)
+    export_results(config, labels=labels, model=model, version=version, automatic=automatic, as_json=as_json)
+
+
+@app.command(epilog="Example: alearn autolabel alearn.yaml --precision 0.98 --apply")
+def autolabel(  # noqa: PLR0917 - the command's options
+    config: ConfigPath = DEFAULT_CONFIG,
+    precision: Annotated[float, typer.Option(help="At least this share of the automatic labels is right …")] = 0.98,
+    confidence: Annotated[float, typer.Option(help="… with this confidence.")] = 0.95,
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="The same for each class's labels, with a threshold of its own.")
+    ] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Give the labels; without it nothing is written.")] = False,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Remove all automatic labels, and do no more.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Label what the newest model is sure of, as far as the hold-out shows that it is right; people keep the rest."""
+    from alearn.cli.autolabel import label_automatically, withdraw_labels
+
+    if withdraw:
+        withdraw_labels(config, apply=apply, as_json=as_json)
+    else:
+        label_automatically(
+            config, precision=precision, confidence=confidence, per_class=per_class, apply=apply, as_json=as_json
+        )
 
 
 @app.command(epilog="Example: alearn restore alearn.yaml 3f2a91c0")

@@ -16,10 +16,10 @@ from alearn.core.metrics import METRICS
 from alearn.errors import ConfigError
 from alearn.loop.export import export_model_of
 from alearn.loop.plan import Step
-from alearn.loop.status import numbers, status_of
+from alearn.loop.status import certified, numbers, status_of
 from alearn.loop.undertaking import Undertaking, opened
 from alearn.store.blobs import write_whole
-from alearn.store.tables import ChoiceRow, SelectionRow, VersionRow
+from alearn.store.tables import AutomaticRow, ChoiceRow, ItemRow, LabelRow, SelectionRow, VersionRow
 
 IN_WORDS = {
     Step.PREPARE: "prepare: create the annotators' project",
@@ -50,6 +50,7 @@ def show_status(path: Path, *, as_json: bool) -> None:
             ("rounds", found["rounds"]),
             *((name, written(name, row)) for name, row in found["metrics"].items()),
             *([("forecast", found["forecast"]["words"])] if found["forecast"] else []),
+            *([("automatic", _automatic(found["automatic"]))] if found["automatic"] else []),
             ("decision", found["decision"]["reason"] if found["decision"] else "none yet"),
             ("next", IN_WORDS[Step(found["next"])]),
             *(("annotator", f"{name}: {count}") for name, count in found["annotators"].items()),
@@ -85,12 +86,14 @@ def show_history(path: Path, *, as_json: bool) -> None:
         versions = {row.key: row for row in loop.store.rounds.versions()}
         choice = loop.store.rounds.choice()
         asked = {row.round: row for row in loop.store.rounds.selections()}
+        certificates = [certified(row) for row in loop.store.automatic.certificates()]
     points: list[dict[str, Any]] = [
         {"round": row.number, "labels": row.labels, "holdout_labels": row.holdout_labels, "version": row.version}
         | _version(versions[row.version])
         | {"placed": row.placed}
         | {"strategies": used.get(row.number, []), "metrics": numbers(metrics), "at": row.at, "seconds": row.seconds}
         | {"next": _selection(asked.get(row.number))}
+        | {"automatic": [one for one in certificates if one["round"] == row.number]}
         | {"decision": row.kind, "reason": row.reason, "libraries": json.loads(row.libraries)}
         for row, metrics in rounds
     ]
@@ -102,6 +105,20 @@ def show_history(path: Path, *, as_json: bool) -> None:
     table(config.name, columns, [_line(point, name) for point in points])
     for text in _remarks(points, choice):
         facts([text])
+
+
+def _automatic(found: Mapping[str, Any]) -> str:
+    return f"{found['labels']:,} labels now; {promise(found)}"
+
+
+def promise(row: Mapping[str, Any]) -> str:
+    """A certificate in words."""
+    each = " of each class's" if row["per_class"] else ""
+    return (
+        f"{row['labeled']:,} of {row['pool']:,} items labeled by version {row['version'][:8]} at {row['at']}: at least "
+        f"{row['precision']:.4g}{each} right, with {row['confidence']:.4g} confidence ({row['wrong']} wrong of "
+        f"{row['taken']} such hold-out labels)"
+    )
 
 
 def _version(row: VersionRow) -> dict[str, Any]:
@@ -122,6 +139,7 @@ def _remarks(points: Sequence[Mapping[str, Any]], choice: ChoiceRow | None) -> I
     """Why the network was chosen, and what the ladder and pruning found, newest first."""
     if choice is not None:
         yield "network", choice.reason
+    yield from (("automatic", promise(one)) for point in reversed(points) for one in reversed(point["automatic"]))
     asked = [one for point in points if (one := point["next"])]
     changes = [one for at, one in enumerate(asked) if not at or asked[at - 1]["strategy"] != one["strategy"]]
     yield from (("asked with", f"{one['strategy']}: {one['reason']}") for one in reversed(changes[-3:]))
@@ -158,7 +176,9 @@ def _short(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def export_results(path: Path, *, labels: Path | None, model: Path | None, version: str, as_json: bool) -> None:
+def export_results(
+    path: Path, *, labels: Path | None, model: Path | None, version: str, as_json: bool, automatic: bool = True
+) -> None:
     """`alearn export`."""
     if version and model is None:
         raise ConfigError(f"--version says which model --model FOLDER writes. Got {version!r} alone. Add --model.")
@@ -169,31 +189,67 @@ def export_results(path: Path, *, labels: Path | None, model: Path | None, versi
     with opened(load(path), create=False) as loop:
         written_to: dict[str, Any] = {}
         if labels is not None:
-            written_to["labels"] = {"file": str(labels.resolve()), "count": write_labels(loop, labels)}
+            count, by_itself = write_labels(loop, labels, automatic=automatic)
+            written_to["labels"] = {"file": str(labels.resolve()), "count": count, "automatic": by_itself}
         if model is not None:
             written_to["model"] = {"folder": str(export_model_of(loop, model, version).resolve())}
     if as_json:
         emit(written_to)
         return
-    facts([(name, ", ".join(str(part) for part in found.values())) for name, found in written_to.items()])
+    facts([(name, _written_to(found)) for name, found in written_to.items()])
 
 
-LABEL_COLUMNS = ("key", "uri", "text", "label", "agreement", "annotators", "holdout", "updated_at")
+def _written_to(found: Mapping[str, Any]) -> str:
+    """What was written where, in words."""
+    if "folder" in found:
+        return str(found["folder"])
+    by_itself = f", of which {found['automatic']} automatic" if found["automatic"] else ""
+    return f"{found['file']}, {found['count']}{by_itself}"
 
 
-def write_labels(loop: Undertaking, path: Path) -> int:
-    """Write every label with its item; returns how many there are."""
-    rows = [
-        {"key": item.key, "uri": item.uri, "text": item.text, "label": label.value, "agreement": label.agreement}
-        | {"annotators": label.annotators, "holdout": label.holdout, "updated_at": label.updated_at}
-        for label, item in loop.store.annotations.labels()
-    ]
+LABEL_COLUMNS = (
+    "key",
+    "uri",
+    "text",
+    "label",
+    "agreement",
+    "annotators",
+    "holdout",
+    "updated_at",
+    "source",
+    "confidence",
+)
+
+
+def write_labels(loop: Undertaking, path: Path, *, automatic: bool = True) -> tuple[int, int]:
+    """Write every label with its item; returns how many, and how many of them are automatic.
+
+    `automatic`: those, too. `holdout` says on which side an item is, so that what is split by it keeps groups together.
+    """
+    given = loop.store.automatic.labels() if automatic else []  # first: they give way to people's
+    rows = {item.key: _by_person(label, item) for label, item in loop.store.annotations.labels()}
+    rows = {item.key: _by_itself(label, item) for label, item in given} | rows
+    ordered = [{name: rows[key][name] for name in LABEL_COLUMNS} for key in sorted(rows)]
     text = io.StringIO(newline="")
     if path.suffix == ".csv":
         writer = csv.DictWriter(text, LABEL_COLUMNS)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(ordered)
     else:
-        text.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        text.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in ordered)
     write_whole(path, text.getvalue().encode())
-    return len(rows)
+    return len(ordered), sum(row["source"] == "automatic" for row in ordered)
+
+
+def _by_person(label: LabelRow, item: ItemRow) -> dict[str, Any]:
+    said = {"label": label.value, "agreement": label.agreement, "annotators": label.annotators}
+    return _item(item) | said | {"updated_at": label.updated_at, "source": "person", "confidence": None}
+
+
+def _by_itself(label: AutomaticRow, item: ItemRow) -> dict[str, Any]:
+    said = {"label": label.label, "agreement": None, "annotators": 0}
+    return _item(item) | said | {"updated_at": label.at, "source": "automatic", "confidence": label.confidence}
+
+
+def _item(item: ItemRow) -> dict[str, Any]:
+    return {"key": item.key, "uri": item.uri, "text": item.text, "holdout": item.holdout}

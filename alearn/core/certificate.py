@@ -2,8 +2,9 @@
 
 Predictions are taken from the surest down, to a threshold. The hold-out must rule out that too many of them are wrong,
 threshold after threshold from strict to loose; the first that it cannot rule out ends it, so that all tests together
-err as seldom as one (fixed-sequence testing). A threshold must pass twice: for the share of errors that the model makes
-(Clopper and Pearson), and for the errors among the very predictions of this pool, which are finite as the hold-out is.
+err as seldom as one (fixed-sequence testing). Counted are items that are both sure and wrong, in the whole hold-out. A
+threshold must pass twice: for the share of such items that the model makes (Clopper and Pearson), and for their number
+in this very pool, which is finite as the hold-out is.
 
 Invariant: with probability at least `confidence` over the draw of the hold-out, at least `precision` of the automatic
 labels are right, provided that hold-out items are drawn uniformly, are independent (hand in one item of each group) and
@@ -80,8 +81,8 @@ def certify(
     thresholds = np.full(classes, math.inf)
     needs = list[int | None]()
     for part in parts:
-        rows = _rows(found.only(part), there.only(part), len(held))
-        passed = rows.passed(1 - precision, level, asked)
+        rows = _rows(found.only(part), there.only(part), len(held), len(rest) + asked)
+        passed = rows.passed(1 - precision, level)
         needs.append(rows.needed(precision, level) if passed is None else None)
         if passed is not None:
             thresholds[slice(None) if part is None else part] = passed
@@ -127,7 +128,7 @@ class _Rows:
     """The thresholds to be tested, from strict to loose, each (T,).
 
     `taken` of the hold-out's predictions reach `at`, `wrong` of these are wrong, and `there` of the pool's reach it.
-    `n` is the hold-out's size.
+    `n` is the hold-out's size, `others` are all items that it stands for.
     """
 
     at: Floats
@@ -135,17 +136,32 @@ class _Rows:
     wrong: Counts
     there: Counts
     n: int
+    others: int
 
-    def passed(self, risk: float, level: float, asked: int) -> float | None:
+    def passed(self, risk: float, level: float) -> float | None:
         """The loosest threshold that passes; None: the strictest does not.
 
         Where to start is found without the labels: at the first threshold that could pass at all.
         """
-        could = _p_value(np.zeros_like(self.taken), self.taken, self.there, risk, asked) <= level
+        could = self._p_value(np.zeros_like(self.taken), self.there, risk) <= level
         tested = np.flatnonzero(could & (self.taken >= START * self.taken.max(initial=0)))
-        p = _p_value(self.wrong[tested], self.taken[tested], self.there[tested], risk, asked)
+        p = self._p_value(self.wrong[tested], self.there[tested], risk)
         going = np.cumprod(p <= level).astype(bool)
         return float(self.at[tested[going][-1]]) if going.any() else None
+
+    def _p_value(self, wrong: Counts, there: Counts, risk: float) -> Floats:
+        """How probable so few `wrong` in the hold-out are if more than `risk` of those `there` are wrong; (T,).
+
+        Counted are items that are both sure and wrong, in all of the hold-out and among all that it stands for.
+        Thresholds at which the pool has nothing pass nothing.
+        """
+        from scipy.stats import binom, hypergeom
+
+        too_many = np.floor(risk * there + 1e-9).astype(int) + 1
+        model = binom.cdf(wrong, self.n, risk * there / max(self.others, 1))
+        pool = hypergeom.cdf(wrong, self.n + self.others, wrong + too_many, self.n)
+        p: Floats = np.where(there > 0, np.fmax(model, pool), 1.0)
+        return p
 
     def needed(self, precision: float, level: float) -> int | None:
         """About how many hold-out labels it takes, at the threshold that takes fewest."""
@@ -159,34 +175,19 @@ class _Rows:
         return max(min(guesses), self.n + 1) if guesses else None
 
 
-def _rows(held: _Side, pool: _Side, n: int) -> _Rows:
+def _rows(held: _Side, pool: _Side, n: int, others: int) -> _Rows:
     """Thresholds at hold-out predictions, each taking a tenth more than the one before; equal ones are one."""
     falling = np.sort(held.sureness)[::-1]
     if not len(falling):
         none = np.empty(0, np.intp)
-        return _Rows(np.empty(0), none, none, none, n)
+        return _Rows(np.empty(0), none, none, none, n, others)
     steps = FINER ** np.arange(math.log(len(falling), FINER) + 1)
     sizes = np.unique(np.minimum(np.append(steps, len(falling)), len(falling)).astype(int))
     at = np.unique(falling[sizes - 1])[::-1]
     taken = np.searchsorted(-falling, -at, side="right")
     wrong = np.cumsum(held.wrong[np.argsort(-held.sureness, kind="stable")])[taken - 1]
     there = np.searchsorted(np.sort(-pool.sureness), -at, side="right")
-    return _Rows(at, taken, wrong, there, n)
-
-
-def _p_value(wrong: Counts, taken: Counts, there: Counts, risk: float, asked: int) -> Floats:
-    """How probable so few `wrong` of `taken` are if more than `risk` of all, or of those `there`, are wrong; (T,).
-
-    Thresholds at which the pool has nothing pass nothing.
-    """
-    from scipy.stats import binom, hypergeom
-
-    diluted = risk * there / np.maximum(there + asked, 1)
-    too_many = np.floor(risk * there + 1e-9).astype(int) + 1
-    model = binom.cdf(wrong, taken, diluted)
-    pool = hypergeom.cdf(wrong, taken + there + asked, wrong + too_many, taken)
-    p: Floats = np.where(there > 0, np.fmax(model, pool), 1.0)
-    return p
+    return _Rows(at, taken, wrong, there, n, others)
 
 
 def _reason(  # noqa: PLR0917 - what the words tell of

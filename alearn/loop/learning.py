@@ -41,8 +41,7 @@ class Fitted:
     """A version that has been made and is in no round yet: its row, and what it was trained on when."""
 
     row: Mapping[str, Any]
-    label_seq: int
-    labels: int
+    training: Training
     seconds: float
 
 
@@ -51,7 +50,7 @@ def fit(loop: Undertaking) -> Fitted:
     started, training = time.perf_counter(), loop.store.annotations.training(holdout=False)
     before = loop.store.rounds.last()
     row = learned(loop, identify(loop, training), training, parent=before.version if before else None)
-    return Fitted(row, training.label_seq, len(training.keys), time.perf_counter() - started)
+    return Fitted(row, training, time.perf_counter() - started)
 
 
 def is_long(loop: Undertaking) -> bool:

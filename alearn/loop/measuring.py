@@ -21,9 +21,10 @@ from alearn.core.metrics import METRICS
 from alearn.core.seeds import generator
 from alearn.core.stopping import FEWEST, Target, look_confidences, overlap
 from alearn.errors import ModelError, StoreError
-from alearn.loop import versions
+from alearn.loop import recording, versions
 from alearn.loop.scoring import Scorer, scorer
 from alearn.loop.undertaking import Undertaking
+from alearn.store.annotations import Training
 from alearn.store.tables import RoundRow
 
 
@@ -41,14 +42,14 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class _Held:
-    """The hold-out's labels that could be read, and what the version says of them."""
+    """The hold-out's labels that could be read, and what the version says of them; `labels` are all."""
 
     keys: list[str]
     y: NDArray[np.intp]
     proba: NDArray[np.float32]
     groups: list[str]
     moved: NDArray[np.intp]
-    seq: int
+    labels: Training
 
 
 def evaluate(loop: Undertaking) -> None:
@@ -65,6 +66,7 @@ def evaluate(loop: Undertaking) -> None:
         measured=loop.config.measured_for,
         holdout_labels=len(held.keys),
         look=json.dumps(asdict(look)) if look else None,
+        record=recording.of_measuring(loop, round_.number, held.labels),
     )
 
 
@@ -80,7 +82,7 @@ def _held(loop: Undertaking, model: Scorer) -> _Held:
         proba=model.proba(keys) if keys else np.empty((0, len(loop.schema.classes)), dtype=np.float32),
         groups=[groups[key] for key in keys],
         moved=np.array([labels.moved[at] for at in rows], dtype=np.intp),
-        seq=labels.label_seq,
+        labels=labels,
     )
 
 
@@ -115,7 +117,7 @@ def _look(loop: Undertaking, round_: RoundRow, held: _Held) -> Look | None:
     looks = [Look(**json.loads(row.look or "")) for row in before]
     alike = _overlap(loop, target, before[-1].version, looks[-1].seq, held) if before else 0.0
     confidence = look_confidences(target.confidence, [*(one.overlap for one in looks[1:]), alike][: len(looks)])[-1]
-    return Look(len(looks) + 1, confidence, alike, held.seq)
+    return Look(len(looks) + 1, confidence, alike, held.labels.label_seq)
 
 
 def _overlap(loop: Undertaking, target: Target, version: str, seq: int, held: _Held) -> float:

@@ -5,6 +5,7 @@ Invariant: read from the store alone, in time that does not grow with the pool.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from alearn.loop.forecasting import History, effort, outlook
 from alearn.loop.plan import plan
 from alearn.loop.undertaking import Undertaking
-from alearn.store.tables import MetricRow
+from alearn.store.tables import CertificateRow, MetricRow
 
 
 def status_of(loop: Undertaking) -> dict[str, Any]:
@@ -34,10 +35,22 @@ def status_of(loop: Undertaking) -> dict[str, Any]:
         "forecast": _forecast(loop, rounds, now.selectable),
         "hours": round(effort(loop).seconds / 3600, 2),
         "decision": {"kind": seen.kind, "reason": seen.reason} if seen.kind else None,
+        "automatic": _automatic(loop),
         "annotators": loop.store.annotations.annotators(),
         "quarantined": [{"place": row.place, "reason": row.reason} for row in loop.store.items.quarantined()],
         "notices": [row.text for row in loop.store.annotations.notices()],
     }
+
+
+def _automatic(loop: Undertaking) -> dict[str, Any] | None:
+    """How many labels were given automatically, and under which certificate; None where none ever were."""
+    told = loop.store.automatic.certificates()
+    return {"labels": loop.store.automatic.count(), **certified(told[-1])} if told else None
+
+
+def certified(row: CertificateRow) -> dict[str, Any]:
+    """A certificate as JSON types."""
+    return {"certificate": row.key, "version": row.version, "round": row.round, "at": row.at, **json.loads(row.facts)}
 
 
 def _forecast(loop: Undertaking, history: History, selectable: int) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from alearn.loop import versions
+from alearn.loop import recording, versions
 from alearn.loop.believing import EVERYBODY, resolver
 from alearn.loop.choosing import choose
 from alearn.loop.deciding import decide
@@ -103,10 +103,15 @@ def train(loop: Undertaking) -> None:
 def enter(loop: Undertaking, fitted: Fitted) -> None:
     """Begin a round with a version."""
     number, row, at = loop.store.look().round + 1, fitted.row, loop.clock.now()
-    round_ = {"number": number, "version": row["key"], "label_seq": fitted.label_seq, "labels": fitted.labels, "at": at}
-    loop.store.rounds.trained(row, {**round_, "libraries": versions.libraries(), "seconds": fitted.seconds})
+    seq, labels = fitted.training.label_seq, len(fitted.training.keys)
+    round_ = {"number": number, "version": row["key"], "label_seq": seq, "labels": labels, "at": at}
+    loop.store.rounds.trained(
+        row,
+        {**round_, "libraries": versions.libraries(), "seconds": fitted.seconds},
+        record=recording.of_training(loop, number, fitted.training),
+    )
     clear(loop, row["weights"])
-    loop.report.say(f"Round {number}: trained on {fitted.labels} labels{RUNGS[row['rung']]}")
+    loop.report.say(f"Round {number}: trained on {labels} labels{RUNGS[row['rung']]}")
 
 
 RUNGS = {"linear": "", "blocks": ", the network's last blocks too", "whole": ", the whole network"}

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
+from alearn.store.automatic import give_way
 from alearn.store.database import chunks, upsert
 from alearn.store.scope import Scope
 from alearn.store.tables import AnnotationRow, AnnotatorRow, ItemRow, LabelRow, LoopRow, NoticeRow, PickRow
@@ -179,6 +180,7 @@ class Annotations:
                 | {"holdout": holdout[key], "seq": seq, "updated_at": at}
             )
         upsert(session, LabelRow, fresh)
+        give_way(session, self._scope, [row["key"] for row in fresh if row["value"] is not None])
         return len(fresh)
 
     def _labels(self, session: Session, keys: Sequence[str]) -> dict[str, LabelRow]:

@@ -138,6 +138,10 @@ class Items:
         """The groups of the items with these keys."""
         return self._column(ItemRow.group, keys)
 
+    def arrivals(self, keys: Iterable[str]) -> dict[str, int]:
+        """A number for each of the keys that is larger the later the item came into the store."""
+        return self._column(ItemRow.id, keys)
+
     def truths(self, keys: Iterable[str]) -> dict[str, str]:
         """The known answers of those of the keys that have one."""
         return {key: truth for key, truth in self._column(ItemRow.truth, keys).items() if truth is not None}

@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from alearn.store.database import chunks, upsert
 from alearn.store.items import put_aside
+from alearn.store.records import Record, append
 from alearn.store.scope import Scope
 from alearn.store.tables import ChoiceRow, LoopRow, MetricRow, PickRow, RoundRow, SelectionRow, VersionRow
 
@@ -28,10 +29,11 @@ class Rounds:
         version: str,
         round_: int,
         selection: Mapping[str, Any] | None = None,
+        record: Record | None = None,
     ) -> None:
         """Write new picks, and the places (score, label, confidence) of all open ones, as the queue that is wanted.
 
-        `selection` says how they were chosen.
+        `selection` says how they were chosen, `record` on what.
         """
         with self._scope.write() as session:
             fresh = [
@@ -46,6 +48,8 @@ class Rounds:
                     session.add(row)
             if selection is not None:
                 upsert(session, SelectionRow, [{"loop_id": self._scope.loop_id, "round": round_, **selection}])
+            if record is not None:
+                append(session, self._scope, record)
             self._loop(session, queue_wanted=version, queue_round=round_)
 
     def selections(self) -> list[SelectionRow]:
@@ -106,8 +110,8 @@ class Rounds:
         with self._scope.read() as session:
             return list(session.exec(query.order_by(PickRow.key)))
 
-    def trained(self, version: Mapping[str, Any], round_: Mapping[str, Any]) -> None:
-        """A round has its version: both rows in one transaction."""
+    def trained(self, version: Mapping[str, Any], round_: Mapping[str, Any], *, record: Record | None = None) -> None:
+        """A round has its version, which was made of what `record` says: the rows in one transaction."""
         with self._scope.write() as session:
             upsert(session, VersionRow, [{"loop_id": self._scope.loop_id, **version}])
             upsert(
@@ -115,6 +119,8 @@ class Rounds:
                 RoundRow,
                 [{"loop_id": self._scope.loop_id, "holdout_labels": 0, "measured": None, "placed": False, **round_}],
             )
+            if record is not None:
+                append(session, self._scope, record)
 
     def versions(self, prefix: str = "") -> list[VersionRow]:
         """The versions whose key begins so, oldest first."""
@@ -162,11 +168,17 @@ class Rounds:
         measured: str,
         holdout_labels: int,
         look: str | None = None,
+        record: Record | None = None,
     ) -> None:
-        """A round has its numbers; `measured` fingerprints what they were measured for. Its decision is to be taken."""
+        """A round has its numbers; `measured` fingerprints what they were measured for. Its decision is to be taken.
+
+        `record` says on what they were measured.
+        """
         rows = [{"loop_id": self._scope.loop_id, "round": round_, **metric} for metric in metrics]
         with self._scope.write() as session:
             upsert(session, MetricRow, rows)
+            if record is not None:
+                append(session, self._scope, record)
             self._round(
                 session, round_, measured=measured, holdout_labels=holdout_labels, look=look, kind=None, reason=None
             )

@@ -12,25 +12,31 @@ from alearn.core.schema import LabelSchema
 from alearn.errors import ConfigError, StoreError
 from alearn.store import lease as leases
 from alearn.store.annotations import Annotations
+from alearn.store.automatic import Automatic
 from alearn.store.blobs import Blobs
 from alearn.store.database import Database, upsert
 from alearn.store.items import Items
 from alearn.store.lease import Lease
 from alearn.store.look import Look, look
+from alearn.store.records import Records
 from alearn.store.rounds import Rounds
 from alearn.store.scope import Scope
 from alearn.store.tables import LoopRow, PickRow
 
 
 class Store:
-    """Everything that one loop remembers, by domain: `items`, `annotations`, `rounds`, and `blobs` of weights."""
+    """Everything that one loop remembers, by domain: `items`, `annotations`, `automatic` labels, `rounds`, `records` of
+    what each step saw, and `blobs` of weights.
+    """
 
     def __init__(self, database: Database, blobs: Blobs, loop_id: int) -> None:
         self._scope = Scope(database, loop_id)
         self.blobs = blobs
         self.items = Items(self._scope)
         self.annotations = Annotations(self._scope)
+        self.automatic = Automatic(self._scope)
         self.rounds = Rounds(self._scope)
+        self.records = Records(self._scope)
 
     @classmethod
     def open(

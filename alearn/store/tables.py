@@ -156,6 +156,36 @@ class LabelRow(SQLModel, table=True):
     updated_at: str = Field(sa_type=Text)
 
 
+class CertificateRow(SQLModel, table=True):
+    """A promise under which labels were given automatically, by the version of a round; kept when they are replaced.
+
+    `facts` is a JSON object: precision, confidence, thresholds, what was found on the hold-out, how many were labeled.
+    """
+
+    __tablename__ = "certificate"
+
+    loop_id: int = _loop_key()
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+    version: str = Field(sa_type=Text)
+    round: int
+    facts: str = Field(sa_type=Text)
+    at: str = Field(sa_type=Text)
+
+
+class AutomaticRow(SQLModel, table=True):
+    """The label that a version gave to an item which no person has labeled, how sure it was, and its certificate."""
+
+    __tablename__ = "automatic"
+
+    loop_id: int = _loop_key()
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+    label: str = Field(sa_type=Text)
+    confidence: float
+    version: str = Field(sa_type=Text)
+    certificate: str = Field(sa_type=Text)
+    at: str = Field(sa_type=Text)
+
+
 class ChoiceRow(SQLModel, table=True):
     """A pretrained network that was chosen for the loop on the evidence of so many labels, and why.
 
@@ -255,6 +285,24 @@ class MetricRow(SQLModel, table=True):
     high: float | None = None
     confidence: float | None = None
     n: int = 0
+
+
+class RecordRow(SQLModel, table=True):
+    """What a step saw when it did its work for a round (see `alearn.store.records`).
+
+    `step` is train, evaluate or select. `changes` is a JSON object: what is other than in the row before. `facts` is
+    another: what the step did.
+    """
+
+    __tablename__ = "record"
+
+    loop_id: int = _loop_key()
+    number: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    round: int
+    step: str = Field(sa_type=Text)
+    changes: str = Field(sa_type=Text)
+    facts: str = Field(sa_type=Text)
+    at: str = Field(sa_type=Text)
 
 
 class NoticeRow(SQLModel, table=True):

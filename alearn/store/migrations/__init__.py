@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from alearn.errors import StoreError
 
-HEAD = "0005"
+HEAD = "0007"
 
 LOCK = 0x616C6561726E
 """The advisory lock under which PostgreSQL is migrated: "alearn" in ASCII."""
