@@ -145,6 +145,36 @@ def replay(
     replay_round(config, round_, as_json=as_json)
 
 
+@app.command(epilog="Example: alearn health alearn.yaml --review 20")
+def health(
+    config: ConfigPath = DEFAULT_CONFIG,
+    review: Annotated[
+        int | None, typer.Option(help="Ask another person about so many of the most suspect labels.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What may be wrong with items and labels: copies, leaks, outliers, balance, labels that the model doubts."""
+    from alearn.cli.health import show_health
+
+    show_health(config, review=review, as_json=as_json)
+
+
+@app.command(epilog="Example: alearn report alearn.yaml --out report.html")
+def report(
+    config: ConfigPath = DEFAULT_CONFIG,
+    out: Annotated[
+        Path | None, typer.Option(help="The .html or .json file to write; report.html when left out.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the numbers as JSON; --out FILE.json writes them.")
+    ] = False,
+) -> None:
+    """Write one page that needs no other file: curve, forecast, quality, costs, doubts, and how to do it again."""
+    from alearn.cli.reporting import write_report
+
+    write_report(config, out=out, as_json=as_json)
+
+
 @app.command(epilog="Example: alearn annotators alearn.yaml --hourly 18")
 def annotators(
     config: ConfigPath = DEFAULT_CONFIG,

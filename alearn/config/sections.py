@@ -121,6 +121,11 @@ class QuerySpec(Section):
         description=f"The strategy while there is no model to ask: {', '.join(_COLD)}, or another that needs none",
     )
     batch: int = Field(32, ge=1, le=10_000, description="New labels per round")
+    copies: Literal["once", "each"] = Field(
+        "once",
+        description="Near copies (a picture saved again, resized or a little brighter; a text but for case, "
+        "punctuation or a word of many) are asked about once, not at all beside a hold-out item; each: like all others",
+    )
 
 
 class QueueSpec(Section):

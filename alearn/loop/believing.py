@@ -140,7 +140,7 @@ def _again(loop: Undertaking, said: Said, found: Mapping[str, Standing], truths:
         overlap,
         weights=weights,
         flagged={name for name, one in found.items() if one.flagged},
-        belief=_belief(loop) if spec.doubts else None,
+        belief=belief(loop) if spec.doubts else None,
     )
     if reasons:
         counts = ", ".join(f"{number} {why}" for why, number in sorted(Counter(reasons.values()).items()))
@@ -148,7 +148,7 @@ def _again(loop: Undertaking, said: Said, found: Mapping[str, Standing], truths:
     return {key: len(voices(said[key])) + 1 for key in reasons}
 
 
-def _belief(loop: Undertaking) -> Belief | None:
+def belief(loop: Undertaking) -> Belief | None:
     """What heads that have not seen them say of the labeled items; None below so many that they know something."""
     found = readable(loop, loop.store.annotations.training(holdout=False), loop.features.cut)
     classes = loop.schema.classes

@@ -1,11 +1,13 @@
 """Choosing what to ask about next, and in which order.
 
 Invariant: the same store gives the same picks. Hold-out items are drawn by a hash of their group, never by a strategy,
-are shown without a suggestion, and are mixed evenly into the queue.
+are shown without a suggestion, and are mixed evenly into the queue. Of near copies one is asked about, and none where
+the hold-out has one: when nothing else is left, they are written down as picks that are closed.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,8 +23,10 @@ from alearn.core.seeds import generator
 from alearn.core.strategies import Need, Pool, Strategy
 from alearn.loop.asking import asking, configured
 from alearn.loop.believing import EVERYBODY, Review, review
+from alearn.loop.copies import Copies, copies_of
 from alearn.loop.guarding import Watch, watch
 from alearn.loop.learning import readable
+from alearn.loop.recording import Glance, glance
 from alearn.loop.scoring import Scorer, scorer
 from alearn.loop.undertaking import Undertaking
 from alearn.loop.versions import current
@@ -44,10 +48,22 @@ class Field:
     random: NDArray[np.bool_]
     votes: NDArray[np.float32] | None = None
     labels: NDArray[np.intp] | None = None
+    twins: NDArray[np.intp] | None = None
+    barred: NDArray[np.bool_] | None = None
+
+    @property
+    def unpicked(self) -> NDArray[np.bool_]:
+        """Rows that were never picked, and are no copy of a hold-out item."""
+        return ~self.picked if self.barred is None else ~(self.picked | self.barred)
+
+    @property
+    def free(self) -> NDArray[np.bool_]:
+        """Of these, the rows that may be picked now: no copy of what is labeled or asked about, one of each family."""
+        return self._pool(self.unpicked, self.labeled | self.open).without_twins().selectable
 
     def draw(self, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
-        """Up to n rows that were never picked, at random."""
-        left = np.flatnonzero(~self.picked)
+        """Up to n rows that may be picked, at random."""
+        left = np.flatnonzero(self.free)
         return rng.choice(left, min(n, len(left)), replace=False)
 
     def without(self, rows: NDArray[np.intp]) -> Field:
@@ -58,11 +74,11 @@ class Field:
 
     def choose(self, strategy: Strategy, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
         """Up to n rows that were never picked, away from all that is labeled or asked about already."""
-        return strategy.select(self._pool(~self.picked, self.labeled | self.open), n, rng)
+        return strategy.select(self._pool(self.unpicked, self.labeled | self.open), n, rng)
 
     def order(self, strategy: Strategy, rows: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
         """These rows, in the order in which the strategy would ask about them."""
-        return strategy.select(self._pool(rows, self.labeled), int(rows.sum()), rng)
+        return strategy.select(replace(self._pool(rows, self.labeled), twins=None), int(rows.sum()), rng)
 
     def _pool(self, selectable: NDArray[np.bool_], labeled: NDArray[np.bool_]) -> Pool:
         return Pool(
@@ -70,6 +86,7 @@ class Field:
             embeddings=self.embeddings,
             votes=self.votes,
             labels=self.labels,
+            twins=self.twins,
             selectable=selectable,
             labeled=labeled,
         )
@@ -80,41 +97,74 @@ def select(loop: Undertaking) -> None:
     config, store, now = loop.config, loop.store, loop.snapshot()
     round_, picks, before = store.rounds.last(), store.rounds.picks(), store.rounds.selections()
     number = round_.number if round_ else 0
+    seen = glance(loop, number, now.low, now.high)
     room = min(now.high - now.open, now.affordable) if now.open <= now.low else 0
     version = current(loop, round_)
     model = None if version is None else scorer(loop, version)
     needs = configured(loop, model=model is not None).needs
     candidates = _usable(loop, model, needs)
-    reviewed = review(loop, picks, candidates, room)
+    copies = copies_of(loop, candidates) if config.query.copies == "once" else Copies()
+    barred = copies.beside({one.key for one in candidates if one.holdout}) if copies.families else frozenset()
+    reviewed = review(loop, picks, [one for one in candidates if one.key not in barred], room)
     watched = watch(loop, picks, before) if model is not None and room else Watch(_share(before, config.guard.share))
-    field = _field(loop, candidates, picks, model, needs=needs)
+    field = _field(loop, candidates, picks, model, needs=needs, copies=copies, barred=barred)
     asked_with = asking(loop, field.keys, field.proba, before)
     size = max(_holdout(config, len(picks) + room), store.look().holdout_wanted)
-    held = holdout_draw(candidates, picks, room=room, size=size, rate=config.holdout.rate, seed=config.seed)
+    held = holdout_draw(
+        _askable(candidates, field), picks, room=room, size=size, rate=config.holdout.rate, seed=config.seed
+    )
     rng = generator(config.seed, config.name, number, f"select-{len(picks)}")
     field = field.without(_rows(field, reviewed.tests))
     drawn = field.draw(_at_random(config, watched.share, room, len(held), rng), rng)
     again = _asked_again(picks, reviewed)
     random = field.random & ~_flags(field, again)
     waiting = field.open & ~field.random & ~_flags(field, [*again, *reviewed.tests])
-    waiting[field.without(drawn).choose(asked_with.strategy, room - len(held) - len(drawn), rng)] = True
+    wanted = room - len(held) - len(drawn)
+    chosen = field.without(drawn).choose(asked_with.strategy, wanted, rng)
+    waiting[chosen] = True
+    over = _left_over(field, [*chosen, *drawn]) if len(chosen) < wanted else []
     order = field.order(asked_with.strategy, waiting, rng)
     at_random = [field.keys[row] for row in [*np.flatnonzero(field.open & random), *drawn]]
     held_open = [pick.key for pick in picks if pick.closed is None and pick.purpose == "holdout"] + held
-    told = {**asked_with.facts, "guard": watched.facts}
+    told = {**asked_with.facts, "guard": watched.facts, **_told_of(copies, barred, field)}
     selection = {"strategy": asked_with.strategy.name, "reason": asked_with.reason, "facts": json.dumps(told)}
     if room and (not before or before[-1].strategy != asked_with.strategy.name):
         loop.report.say(f"Asking with {asked_with.strategy.name}: {asked_with.reason}")
     held_open = [key for key in held_open if key not in frozenset(again)]
     asked = [field.keys[row] for row in order]
-    queue = Asked(asked, at_random, held_open, again, list(reviewed.tests), reviewed.again)
-    _write(loop, field, queue, picks, round_=number, selection=selection, rng=rng)
+    queue = Asked(asked, at_random, held_open, again, list(reviewed.tests), reviewed.again, over)
+    if over:
+        loop.report.say(f"{len(over)} items are near copies of others, and are not asked about")
+    _write(loop, field, queue, picks, seen=seen, selection=selection, rng=rng)
 
 
 def _asked_again(picks: Sequence[PickRow], reviewed: Review) -> list[str]:
     """What is asked about though somebody has answered it, or is a test question: those before, and those to be."""
     before = [pick.key for pick in picks if pick.closed is None and (pick.opinions > 1 or pick.purpose == "test")]
     return sorted({*before, *reviewed.again})
+
+
+def _askable(candidates: list[Candidate], field: Field) -> list[Candidate]:
+    """The candidates without the copies that are not asked about now."""
+    if field.twins is None:
+        return candidates
+    out = {field.keys[row] for row in np.flatnonzero(~(field.picked | field.free))}
+    return [one for one in candidates if one.key not in out]
+
+
+def _left_over(field: Field, taken: Sequence[int]) -> list[str]:
+    """The keys that nobody was asked about, when all that may be picked is taken: they are copies."""
+    left = ~field.picked
+    left[list(taken)] = False
+    return [field.keys[row] for row in np.flatnonzero(left)]
+
+
+def _told_of(copies: Copies, barred: frozenset[str], field: Field) -> dict[str, Any]:
+    """How many items are not asked about because of their copies, of which `holdout` are beside a hold-out item."""
+    if not copies.families:
+        return {}
+    out = int((~(field.picked | field.free)).sum())
+    return {"copies": {"families": len(copies.families), "left_out": out, "holdout": len(barred)}}
 
 
 def _rows(field: Field, keys: Sequence[str]) -> NDArray[np.intp]:
@@ -180,6 +230,8 @@ def _field(
     model: Scorer | None,
     *,
     needs: frozenset[Need],
+    copies: Copies,
+    barred: frozenset[str],
 ) -> Field:
     keys = [one.key for one in candidates if not one.holdout]
     embeddings = loop.features.rows(keys) if needs & {"embeddings", "votes"} else None
@@ -194,6 +246,8 @@ def _field(
         labeled=np.array([key in by_key and by_key[key].closed == "labeled" for key in keys], dtype=bool),
         open=np.array([key in by_key and by_key[key].closed is None for key in keys], dtype=bool),
         random=np.array([key in by_key and by_key[key].purpose == "random" for key in keys], dtype=bool),
+        twins=copies.twins(keys),
+        barred=np.array([key in barred for key in keys], dtype=bool) if barred else None,
     )
 
 
@@ -214,7 +268,8 @@ def _labels(loop: Undertaking, keys: Sequence[str]) -> NDArray[np.intp]:
 @dataclass(frozen=True)
 class Asked:
     """Keys that are asked about, the most informative first; drawn at random to be trained on; of the hold-out; those
-    that are asked about again; and new test questions. `opinions` are how many of an item are wanted, by key.
+    that are asked about again; and new test questions. `opinions` are how many of an item are wanted, by key. `over`
+    are copies that are left when nothing else is.
     """
 
     asked: list[str]
@@ -223,6 +278,7 @@ class Asked:
     again: list[str]
     tests: list[str]
     opinions: Mapping[str, int]
+    over: list[str] = dataclasses.field(default_factory=list)
 
     def mixed(self, rng: np.random.Generator) -> list[str]:
         """All of them; the others everywhere among the asked."""
@@ -248,7 +304,7 @@ def _write(
     queue: Asked,
     picks: Sequence[PickRow],
     *,
-    round_: int,
+    seen: Glance,
     selection: Mapping[str, str],
     rng: np.random.Generator,
 ) -> None:
@@ -262,13 +318,19 @@ def _write(
         for key, score in zip(keys, scores, strict=True)
     }
     fresh = [
-        {"key": key, "round": round_ + 1, "rank": rank, **places[key], **queue.purpose(key, selection["strategy"])}
+        {"key": key, "round": seen.round + 1, "rank": rank, **places[key], **queue.purpose(key, selection["strategy"])}
         for rank, key in enumerate(keys)
         if key not in known
     ]
-    version = f"alearn-r{round_:04d}-{fingerprint(places)[:12]}"
+    fresh += [
+        {"key": key, "round": seen.round + 1, "rank": rank, "purpose": "query", "strategy": "copies", "score": 1.0}
+        | {"label": None, "confidence": None, "closed": "copy"}
+        for rank, key in enumerate(queue.over, start=len(keys))
+    ]
+    version = f"alearn-r{seen.round:04d}-{fingerprint(places)[:12]}"
     selection = {**selection, "at": loop.clock.now()}
-    loop.store.rounds.choose(fresh, places, version=version, round_=round_, selection=selection)
+    record = seen.record(loop, [pick["key"] for pick in fresh], version)
+    loop.store.rounds.choose(fresh, places, version=version, round_=seen.round, selection=selection, record=record)
 
 
 def _suggestions(loop: Undertaking, field: Field, keys: Sequence[str]) -> dict[str, tuple[str, float]]:

@@ -1,26 +1,22 @@
-"""Small SVG drawings: learning curves with bands, and ranks with their critical difference.
+"""The drawings of an experiment: learning curves with bands, and ranks with their critical difference.
 
 Invariant: numbers in, SVG text out; every text is escaped, and nothing but the page's own CSS is needed.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
-from typing import Any
 
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b3294", "#8c6d31")
-"""Told apart by people who see colours otherwise, and mostly in grey (Okabe & Ito)."""
-BASELINE = "#555555"
+from alearn.pages.drawing import BASELINE, PALETTE, Axis, Look, svg, text
+from alearn.pages.plot import Plot, plot
+
 DASHES = ("", "7 3", "2 3")
 """A second and a third round through the palette."""
 
-WIDTH, HEIGHT = 760, 400
-LEFT, RIGHT, TOP, BOTTOM = 58, 96, 14, 46
+WIDTH = 760
 
 
-def colours(names: Sequence[str], baseline: str) -> dict[str, tuple[str, str]]:
+def colours(names: Sequence[str], baseline: str) -> dict[str, Look]:
     """{strategy: (colour, dash)}; the baseline is grey and dashed."""
     others = [name for name in names if name != baseline]
     found = {
@@ -31,7 +27,7 @@ def colours(names: Sequence[str], baseline: str) -> dict[str, tuple[str, str]]:
 
 def curves(
     bands: Mapping[str, Mapping[str, Sequence[float]]],
-    looks: Mapping[str, tuple[str, str]],
+    looks: Mapping[str, Look],
     levels: Mapping[str, float],
     title: str,
 ) -> str:
@@ -39,82 +35,19 @@ def curves(
     drawn = {name: one for name, one in bands.items() if one["labels"]}
     if not drawn:
         return '<p class="note">No round could be measured.</p>'
-    x, y = _axes(drawn, levels)
-    parts = [*_grid(x, y, title), *_levels(levels, y), *_areas(drawn, looks, x, y), *_lines(drawn, looks, x, y)]
-    return svg(WIDTH, HEIGHT, parts, f"Learning curves: {title} against labels")
+    at = _plot(drawn, levels)
+    areas = [at.area(one["labels"], one["low"], one["high"], looks[name][0]) for name, one in drawn.items()]
+    lines = [at.line(one["labels"], one["mean"], looks[name], name) for name, one in drawn.items()]
+    parts = [*at.grid("labels", title), *at.levels(levels), *areas, *lines]
+    return at.drawn(parts, f"Learning curves: {title} against labels")
 
 
-class Axis:
-    """Maps values in [low, high] to pixels in [start, end]; `ticks` are round numbers among them."""
-
-    def __init__(self, low: float, high: float, start: float, end: float) -> None:
-        self.low, self.high = low, high if high > low else low + 1
-        self._start, self._scale = start, (end - start) / (self.high - self.low)
-
-    def __call__(self, value: float) -> float:
-        """The pixel of a value."""
-        return round(self._start + (value - self.low) * self._scale, 1)
-
-    def ticks(self, most: int = 8) -> list[float]:
-        """At most about so many."""
-        raw = (self.high - self.low) / most
-        power = 10.0 ** math.floor(math.log10(raw))
-        step = next(times * power for times in (1, 2, 5, 10) if times * power >= raw * (1 - 1e-9))
-        first = math.ceil(self.low / step - 1e-9)
-        count = math.floor(self.high / step + 1e-9) - first + 1
-        return [round((first + at) * step, 10) for at in range(count)]
-
-
-def _axes(drawn: Mapping[str, Mapping[str, Sequence[float]]], levels: Mapping[str, float]) -> tuple[Axis, Axis]:
+def _plot(drawn: Mapping[str, Mapping[str, Sequence[float]]], levels: Mapping[str, float]) -> Plot:
     labels = [value for one in drawn.values() for value in one["labels"]]
     lows = [value for one in drawn.values() for value in one["low"]]
     highs = [value for one in drawn.values() for value in one["high"]] + list(levels.values())
     room = 0.03 * (max(highs) - min(lows)) or 0.01
-    x = Axis(0, max(labels), LEFT, WIDTH - RIGHT)
-    return x, Axis(min(lows) - room, max(highs) + room, HEIGHT - BOTTOM, TOP)
-
-
-def _grid(x: Axis, y: Axis, title: str) -> Iterator[str]:
-    for tick in y.ticks():
-        yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick)}" y2="{y(tick)}"/>'
-        yield text(LEFT - 8, y(tick) + 4, f"{tick:g}", "end")
-    for tick in x.ticks():
-        yield f'<line class="axis" x1="{x(tick)}" x2="{x(tick)}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM + 4}"/>'
-        yield text(x(tick), HEIGHT - BOTTOM + 18, f"{tick:g}", "middle")
-    yield f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}"/>'
-    yield text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, "labels", "middle")
-    yield (
-        f'<text transform="rotate(-90)" x="{-(TOP + HEIGHT - BOTTOM) / 2}" y="14" text-anchor="middle">'
-        f"{escape(title)}</text>"
-    )
-
-
-def _levels(levels: Mapping[str, float], y: Axis) -> Iterator[str]:
-    """Lines across, with their names at the right, which are moved apart where they would overlap."""
-    lowest = -math.inf
-    for name, value in sorted(levels.items(), key=lambda one: -one[1]):
-        place = max(y(value) + 4, lowest + 12)
-        lowest = place
-        yield f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value)}" y2="{y(value)}"/>'
-        yield text(WIDTH - RIGHT + 6, place, name, "start", "small")
-
-
-def _areas(drawn: Mapping[str, Any], looks: Mapping[str, tuple[str, str]], x: Axis, y: Axis) -> Iterator[str]:
-    for name, one in drawn.items():
-        way = [*zip(one["labels"], one["high"], strict=True), *reversed([*zip(one["labels"], one["low"], strict=True)])]
-        points = " ".join(f"{x(across)},{y(up)}" for across, up in way)
-        yield f'<polygon points="{points}" fill="{looks[name][0]}" fill-opacity="0.15"/>'
-
-
-def _lines(drawn: Mapping[str, Any], looks: Mapping[str, tuple[str, str]], x: Axis, y: Axis) -> Iterator[str]:
-    for name, one in drawn.items():
-        colour, dash = looks[name]
-        points = " ".join(f"{x(across)},{y(up)}" for across, up in zip(one["labels"], one["mean"], strict=True))
-        broken = f' stroke-dasharray="{dash}"' if dash else ""
-        yield (
-            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{broken}>'
-            f"<title>{escape(name)}</title></polyline>"
-        )
+    return plot((0, max(labels)), (min(lows) - room, max(highs) + room))
 
 
 def ranks(names: Sequence[str], found: Sequence[float], apart: float, groups: Sequence[Sequence[int]]) -> str:
@@ -154,15 +87,3 @@ def _rank_label(place: float, height: float, name: str, *, leftward: bool) -> It
     edge = 184 if leftward else WIDTH - 184
     yield f'<polyline class="thin" points="{place},46 {place},{height} {edge},{height}"/>'
     yield text(edge - 6 if leftward else edge + 6, height + 4, name, "end" if leftward else "start")
-
-
-def text(x: float, y: float, said: str, anchor: str, kind: str = "") -> str:
-    """A line of text."""
-    named = f' class="{kind}"' if kind else ""
-    return f'<text x="{round(x, 1)}" y="{round(y, 1)}" text-anchor="{anchor}"{named}>{escape(said)}</text>'
-
-
-def svg(width: int, height: int, parts: Sequence[str], label: str) -> str:
-    """A drawing that shrinks with the page."""
-    inside = "\n".join(parts)
-    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">\n{inside}\n</svg>'

@@ -46,6 +46,6 @@ def lower_bound(right: ArrayLike, n: ArrayLike, *, confidence: float = 0.95) -> 
     from scipy.special import betaincinv
 
     hits, total = np.broadcast_arrays(np.asarray(right, dtype=np.float64), np.asarray(n, dtype=np.float64))
-    bound = betaincinv(np.maximum(hits, 1), np.maximum(total - hits, 0) + 1, 1 - confidence)
+    bound = betaincinv(np.where(hits > 0, hits, 1), np.maximum(total - hits, 0) + 1, 1 - confidence)
     found: NDArray[np.float64] = np.where(hits > 0, bound, 0.0)
     return found

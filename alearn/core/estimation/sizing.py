@@ -6,8 +6,8 @@ Invariant: whole numbers of labels, never fewer than one; more confidence and a 
 from __future__ import annotations
 
 import math
-
-import numpy as np
+from bisect import bisect_left
+from collections.abc import Callable
 
 from alearn.core.estimation.interval import Interval
 from alearn.core.estimation.proportions import lower_bound
@@ -22,11 +22,8 @@ def labels_for_margin(margin: float, *, value: float = 0.5, confidence: float = 
     Half the width of the exact interval is what counts. 0.5 is the worst `value`. `clumping` >= 1 is by how many labels
     one independent label is worth less because items come in groups (1: single items).
     """
-    low, high = 1, MOST
-    while low < high:
-        n = (low + high) // 2
-        low, high = (low, n) if _half_width(value * n, n, confidence) <= margin else (n + 1, high)
-    return math.ceil(low * clumping)
+    fewest = _fewest(lambda n: _half_width(value * n, n, confidence) <= margin)
+    return math.ceil((MOST if fewest is None else fewest) * clumping)
 
 
 def labels_to_tighten(interval: Interval, margin: float) -> int | None:
@@ -48,9 +45,13 @@ def labels_to_pass(value: float, target: float, *, confidence: float = 0.95) -> 
     """
     if not target < value <= 1:
         return None
-    sizes = np.unique(np.geomspace(1, MOST, 4000).astype(int))
-    passed = lower_bound(value * sizes, sizes, confidence=confidence) >= target
-    return int(sizes[passed.argmax()]) if passed.any() else None
+    return _fewest(lambda n: float(lower_bound(value * n, n, confidence=confidence)) >= target)
+
+
+def _fewest(enough: Callable[[int], bool]) -> int | None:
+    """The least number of labels that is enough, as every larger one is; None where a million is not."""
+    found = bisect_left(range(1, MOST + 1), True, key=enough) + 1
+    return found if found <= MOST else None
 
 
 def _half_width(right: float, n: int, confidence: float) -> float:

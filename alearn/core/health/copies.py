@@ -10,8 +10,9 @@ the same. Rows may be mapped from a file: no more than a block of them is in mem
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ TABLES = 96
 """At most."""
 SHORT = 48
 """Buckets of at most so many rows are compared by shifting; longer ones block by block."""
+ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
+"""The bits that are set in each byte."""
 FARTHER = 20.0
 """So many times closer than any two items, at least, are copies."""
 
@@ -52,9 +55,9 @@ def near_pairs(x: Rows, threshold: float, *, kinds: NDArray[np.integer[Any]] | N
     kinds = np.zeros(n, dtype=np.intp) if kinds is None else kinds
     equal, left = _equal(x, kinds)
     some = _all_with_all(x, left, threshold) if len(left) <= EXACT else _in_buckets(x, left, threshold, seed)
-    found = [pairs[kinds[pairs[:, 0]] == kinds[pairs[:, 1]]] for pairs in some]
-    pairs = np.concatenate([equal, *found]) if found else equal
-    return np.unique(np.sort(pairs, axis=1), axis=0)
+    pairs = np.concatenate([equal, *(one[kinds[one[:, 0]] == kinds[one[:, 1]]] for one in some)])
+    found: Pairs = np.unique(np.sort(pairs, axis=1), axis=0)
+    return found
 
 
 def families(n: int, pairs: Pairs) -> NDArray[np.intp]:
@@ -62,10 +65,12 @@ def families(n: int, pairs: Pairs) -> NDArray[np.intp]:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
+    if not n:
+        return np.empty(0, dtype=np.intp)
     ones = np.ones(len(pairs), dtype=np.int8)
     ties = coo_matrix((ones, (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     _, part = connected_components(ties, directed=False)
-    first = np.full(int(part.max(initial=-1)) + 1, n, dtype=np.intp)
+    first = np.full(int(part.max()) + 1, n, dtype=np.intp)
     np.minimum.at(first, part, np.arange(n))
     found: NDArray[np.intp] = first[part]
     return found
@@ -86,11 +91,12 @@ def strict(x: Rows, threshold: float) -> float:
 
 def _unit(x: Rows) -> NDArray[np.float32]:
     """The rows at length 1; zeros, and what is not finite, become zeros."""
-    found = np.asarray(x, dtype=np.float32)
-    found = np.where(np.isfinite(found).all(axis=1, keepdims=True), found, np.float32(0))
-    largest = np.abs(found).max(axis=1, keepdims=True, initial=0)
-    found = found / np.where(largest > 0, largest, 1)  # first, so that no square overflows or vanishes
-    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+    rows = np.asarray(x, dtype=np.float32)
+    rows = np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, np.float32(0))
+    largest = np.abs(rows).max(axis=1, keepdims=True, initial=0)
+    rows = rows / np.where(largest > 0, largest, 1)  # first, so that no square overflows or vanishes
+    found: NDArray[np.float32] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return found
 
 
 def _equal(x: Rows, kinds: NDArray[np.integer[Any]]) -> tuple[Pairs, NDArray[np.intp]]:
@@ -110,8 +116,6 @@ def _equal(x: Rows, kinds: NDArray[np.integer[Any]]) -> tuple[Pairs, NDArray[np.
 
 
 def _digest(row: Rows) -> bytes:
-    import hashlib
-
     return hashlib.blake2b(row.tobytes(), digest_size=16).digest()
 
 
@@ -124,8 +128,9 @@ def _all_with_all(x: Rows, rows: NDArray[np.intp], threshold: float) -> Iterator
 
 
 def _in_buckets(x: Rows, rows: NDArray[np.intp], threshold: float, seed: int) -> Iterator[Pairs]:
-    """Compare what is in a common bucket in any table."""
-    for code in _codes(x, rows, threshold, seed):
+    """Compare what is in a common bucket in any table, and on the same side of nearly all planes of all tables."""
+    codes, apart = _codes(x, rows, threshold, seed)
+    for code in codes:
         order = np.argsort(code, kind="stable")
         starts = np.flatnonzero(np.r_[True, np.diff(code[order]) != 0])
         sizes = np.diff(np.r_[starts, len(order)])
@@ -133,9 +138,18 @@ def _in_buckets(x: Rows, rows: NDArray[np.intp], threshold: float, seed: int) ->
         for shift in range(1, min(int(sizes.max()), SHORT)):
             same = (code[order[:-shift]] == code[order[shift:]]) & (size[:-shift] <= SHORT)
             at = np.flatnonzero(same)
-            yield _reaching(x, rows[order[at]], rows[order[at + shift]], threshold)
+            i, j = order[at], order[at + shift]
+            likely = _between(codes[:, i], codes[:, j]) <= apart
+            yield _reaching(x, rows[i[likely]], rows[j[likely]], threshold)
         for start, length in zip(starts[sizes > SHORT], sizes[sizes > SHORT], strict=True):
             yield from _all_with_all(x, np.sort(rows[order[start : start + length]]), threshold)
+
+
+def _between(some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.intp]:
+    """How many planes lie between the rows of each pair: (tables, m) twice to (m,)."""
+    differ = np.ascontiguousarray((some ^ others).T).view(np.uint8)
+    found: NDArray[np.intp] = ONES[differ].sum(axis=1, dtype=np.intp)
+    return found
 
 
 def _reaching(x: Rows, i: NDArray[np.intp], j: NDArray[np.intp], threshold: float) -> Pairs:
@@ -148,9 +162,10 @@ def _reaching(x: Rows, i: NDArray[np.intp], j: NDArray[np.intp], threshold: floa
     return np.concatenate(kept)
 
 
-def _codes(x: Rows, rows: NDArray[np.intp], threshold: float, seed: int) -> Iterable[NDArray[np.int64]]:
-    """The bucket of each of the rows, table by table: on which side of the planes through their middle it lies.
+def _codes(x: Rows, rows: NDArray[np.intp], threshold: float, seed: int) -> tuple[NDArray[np.int64], int]:
+    """The bucket of each of the rows in each table, (tables, n): on which side of planes through their middle it lies.
 
+    And the number of planes, of all, that lie between a pair at the threshold at most: five deviations above the mean.
     Planes through the middle tell rows apart that all point one way. Seen from there, an angle is larger; how much, the
     rows themselves say, of which a tenth are closer to it than is reckoned with.
     """
@@ -158,20 +173,23 @@ def _codes(x: Rows, rows: NDArray[np.intp], threshold: float, seed: int) -> Iter
     middle = sum(_unit(x[block]).sum(axis=0, dtype=np.float64) for block in blocks) / len(rows)
     middle = np.asarray(middle, dtype=np.float32)
     away = np.concatenate([((_unit(x[block]) - middle) ** 2).sum(axis=1) for block in blocks])
-    bits, tables = _size(len(rows), threshold, max(float(np.quantile(away, 0.1)), 1e-6))
+    bits, tables, between = _size(len(rows), threshold, max(float(np.quantile(away, 0.1)), 1e-6))
     planes = np.random.default_rng(seed).standard_normal((x.shape[1], bits * tables)).astype(np.float32)
     weights, codes = 2 ** np.arange(bits, dtype=np.int64), np.empty((tables, len(rows)), dtype=np.int64)
     for at, block in enumerate(blocks):
         sides = ((_unit(x[block]) - middle) @ planes > 0).reshape(len(block), tables, bits)
         codes[:, at * BLOCK : at * BLOCK + len(block)] = (sides @ weights).T
-    return codes
+    mean = bits * tables * between
+    return codes, math.ceil(mean + 5 * math.sqrt(mean * (1 - between)) + 1)
 
 
-def _size(n: int, threshold: float, away: float) -> tuple[int, int]:
-    """How many planes a table has, and how many tables there are, for n rows at a squared distance `away`."""
-    angle = math.acos(max(1 - (1 - threshold) / away, 0.0))
+def _size(n: int, threshold: float, away: float) -> tuple[int, int, float]:
+    """For n rows at a squared distance `away`: the planes of a table, the tables, and how likely a plane is between a
+    pair at the threshold.
+    """
+    between = math.acos(max(1 - (1 - threshold) / away, 0.0)) / math.pi
     bits = math.ceil(math.log2(n)) + 2
-    together = (1 - angle / math.pi) ** bits
+    together = (1 - between) ** bits
     if together >= 1:
-        return bits, 1
-    return bits, min(max(math.ceil(math.log(MISSED) / math.log1p(-together)), 1), TABLES)
+        return bits, 1, 0.0
+    return bits, min(max(math.ceil(math.log(MISSED) / math.log1p(-together)), 1), TABLES), between
