@@ -68,8 +68,8 @@ def _drawn(pick: PickRow) -> bool:
 
 
 def _unasked(pick: PickRow | None) -> bool:
-    """Whether nobody was asked, or it only stands on the platform because somebody had put it there."""
-    return pick is None or (pick.strategy == "found" and pick.closed is None)
+    """Whether nobody was asked: a copy of another, or what only stands on the platform because somebody put it there."""
+    return pick is None or pick.closed == "copy" or (pick.strategy == "found" and pick.closed is None)
 
 
 def _late(loop: Undertaking, candidates: Sequence[Candidate], picks: dict[str, PickRow]) -> frozenset[str]:

@@ -47,7 +47,8 @@ def test_an_experiment_is_killed_and_goes_on(loop: Path, alearn: Callable[..., A
     assert "6 of 6 runs were done before" in alearn("simulate", loop, *SMALL, "--out", whole).err
     page = (whole / "report.html").read_text()
     assert "<svg" in page
-    assert "http" not in page
+    assert "http:" not in page
+    assert "https:" not in page
 
 
 def _killed_in_the_middle(loop: Path, out: Path) -> Iterator[list[psutil.Process]]:
