@@ -68,7 +68,7 @@ def _drawn(pick: PickRow) -> bool:
 
 
 def _unasked(pick: PickRow | None) -> bool:
-    """Whether nobody was asked: a copy of another, or what only stands on the platform because somebody put it there."""
+    """Whether nobody was asked: it is a copy, or only stands on the platform because somebody put it there."""
     return pick is None or pick.closed == "copy" or (pick.strategy == "found" and pick.closed is None)
 
 

@@ -25,7 +25,7 @@ def course(numbers: Numbers) -> Iterator[str]:
     if not curve["points"]:
         yield note("No round has been measured yet.")
         return
-    about = f" of {curve['about']}" if curve["about"] else ""
+    about = f" ({curve['about']})" if curve["about"] else ""
     bound = (
         f"The band's edges are bounds of a single look, each with {curve['confidence']:.0%} confidence."
         if curve["target"] is None

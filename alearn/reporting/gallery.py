@@ -35,9 +35,9 @@ def suspects(found: Mapping[str, Any], pictures: Mapping[str, str]) -> list[str]
         return [note(f"All {found['labels']:,} labels are what models that did not see them find likeliest.")]
     said = (
         f"{found['unlikely']:,} of the {found['labels']:,} labels that the model learned from are not what models that "
-        f"did not see them find likeliest; of {found['doubted']:,} these are sure. Shown: the least probable. Not all "
-        "are wrong: look before you change one. Labels of the hold-out are left alone here, because correcting only "
-        "those that the model disagrees with would make it look better than it is."
+        f"did not see them find likeliest, {found['doubted']:,} of them clearly so. Shown: the least probable. Not "
+        "all are wrong: look before you change one. Labels of the hold-out are left alone here, because correcting "
+        "only those that the model disagrees with would make it look better than it is."
     )
     return [note(said), _cards((_suspect(one, pictures) for one in found["items"]), found["items"])]
 

@@ -10,7 +10,7 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
 p { margin: .5rem 0; } th { overflow-wrap: break-word; } .narrow table { width: auto; min-width: min(100%, 27rem); }
 code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .84em; }
 pre { background: #f6f8fa; padding: .8rem 1rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
-dl.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: .7rem; margin: 1.2rem 0; }
+dl.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: .7rem; margin: 1.2rem 0; }
 dl.tiles div { background: #f6f8fa; border-radius: 6px; padding: .6rem .8rem; }
 dl.tiles dt { color: #57606a; font-size: .84rem; } dl.tiles dd { margin: 0; }
 dl.tiles dd.figure { font-size: 1.5rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
@@ -38,7 +38,8 @@ ul.texts { grid-template-columns: repeat(3, minmax(0, 1fr)); }
   ul.texts { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
 @media screen and (max-width: 520px) { ul.cards, ul.texts { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
 @page { margin: 14mm; }
-@media print { .long table { break-inside: auto; } tr, table.matrix, ul.cards li, dl.tiles div { break-inside: avoid; }
+@media print { .long table { break-inside: auto; }
+  tr, p, table.matrix, ul.cards li, dl.tiles div { break-inside: avoid; }
   ul { break-inside: auto; } h3, p:has(+ ul.cards, + h3, + figure) { break-after: avoid; }
   ul.cards p.file { font-size: 7pt; }
   h2 { margin-top: 1.6rem; } figure > svg { max-width: 155mm; } .scroll { overflow: visible; }

@@ -25,7 +25,11 @@ def in_short(numbers: Numbers) -> Iterator[str]:
         yield saving(numbers["saved"])
     if (found := numbers["suspects"].get("doubted")) is not None:
         some = f"{found:,} of {numbers['suspects']['labels']:,} labels that the model learned from"
-        yield f"{some} are probably wrong, if models are right that did not see them."
+        yield (
+            f"{some} look wrong to models that did not see them."
+            if found
+            else (f"None of {some.partition(' of ')[2]} looks wrong to models that did not see it.")
+        )
     if numbers["automatic"]["labels"]:
         yield f"{numbers['automatic']['labels']:,} items have a label that no person gave."
     if numbers["quarantined"]:

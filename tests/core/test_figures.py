@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -57,6 +59,27 @@ def test_groups_are_one_piece_of_evidence() -> None:
     )
 
 
+def test_figures_of_groups_cover_the_truth() -> None:
+    """Items that are right or wrong together: intervals hold the truth about as often as they say, or oftener."""
+    rng, inside = np.random.default_rng(0), []
+    for _ in range(50):
+        group = np.repeat(np.arange(50), rng.integers(1, 9, 50))
+        y = rng.integers(3, size=50)[group]
+        right = rng.random(len(group)) < rng.beta(4, 1, 50)[group]
+        said = np.where(right, y, (y + rng.integers(1, 3, len(group))) % 3)
+        found = figures(y, np.eye(3)[said], group, rng=rng)
+        told = [found.overall["weighted_f1"], *(one.recall for one in found.classes), found.classes[0].precision]
+        inside.append([one.low <= 0.8 <= one.high for one in told])
+    assert (np.mean(inside, axis=0) >= 0.95 - 2 * math.sqrt(0.05 * 0.95 / 50)).all()
+
+
+def test_a_hold_out_without_an_item_decides_nothing() -> None:
+    """Every figure is unknown."""
+    found = figures([], np.empty((0, 2)), [], rng=np.random.default_rng(0))
+    assert not any(one.known for one in found.overall.values())
+    assert not any(one.known for row in found.classes for one in (row.precision, row.recall, row.f1))
+
+
 def test_a_class_that_is_not_there_is_unknown() -> None:
     """No label, no recall."""
     found = figures([0, 0, 1], np.eye(3)[[0, 0, 1]], range(3), rng=np.random.default_rng(0))
@@ -99,6 +122,29 @@ def test_a_better_model_passes_sooner() -> None:
     assert later is not None
     assert later > needed
     assert labels_to_pass(0.9, 0.9) is None
+
+
+@given(st.floats(0.01, 0.98), st.floats(0.02, 0.3), st.floats(0.5, 0.999))
+def test_the_fewest_labels_to_pass_are_the_fewest(target: float, more: float, confidence: float) -> None:
+    """So many pass, one fewer does not, and every larger number passes; shares near 0 included."""
+    value = min(target + more, 1.0)
+    found = labels_to_pass(value, target, confidence=confidence)
+    assert found is not None
+    sizes = np.arange(1, 2 * found + 50)
+    passed = lower_bound(value * sizes, sizes, confidence=confidence) >= target
+    assert not passed[: found - 1].any()
+    assert passed[found - 1 :].all()
+
+
+@pytest.mark.parametrize(("precision", "labels"), [(0.95, 59), (0.98, 149), (0.99, 299)])
+def test_labels_without_an_error_that_show_a_precision(precision: float, labels: int) -> None:
+    """The numbers of the rule of three, exactly."""
+    assert labels_to_pass(1.0, precision) == labels
+
+
+def test_nothing_within_a_million_is_no_plan() -> None:
+    """A target a hair below the value."""
+    assert labels_to_pass(0.9001, 0.9) is None
 
 
 def test_an_interval_tightens_with_the_root_of_the_labels() -> None:

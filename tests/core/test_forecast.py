@@ -62,6 +62,19 @@ def test_a_higher_level_needs_more_labels(seed: int) -> None:
     assert found.outlook(0.92, 8000).chance >= far.chance - 0.02
 
 
+def test_so_many_labels_it_takes_until_a_round_measures_a_level() -> None:
+    """The 80 % interval holds the first round, of those to come, whose value is there, about as often as it says."""
+    inside, runs, later = 0, 60, np.arange(320.0, 3000, 20)
+    for seed in range(runs):
+        found = forecast(points(curve(seed)), rng=np.random.default_rng(seed))
+        assert found is not None
+        measured = 0.95 - 1.5 * later**-0.5 + 0.01 * np.random.default_rng([seed, 1]).standard_normal(len(later))
+        truth = later[(measured >= 0.875).argmax()] - LABELS[-1]
+        told = found.outlook(0.875, 10_000).labels
+        inside += told.low <= truth <= told.high
+    assert inside >= 0.8 * runs
+
+
 def test_few_rounds_have_no_direction() -> None:
     """Below five rounds there is no forecast; those without a value do not count."""
     assert forecast(points(curve(0))[:4], rng=np.random.default_rng(0)) is None

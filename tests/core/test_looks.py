@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -43,13 +44,40 @@ def test_a_look_is_never_cheaper_than_a_single_one(confidence: float, overlaps: 
     assert look_confidences(confidence, overlaps[:-1]) == found[: len(overlaps)] or not overlaps
 
 
-@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+@pytest.mark.parametrize("confidence", [0.95, 0.99, 0.9999])
 def test_looks_that_have_nothing_in_common_cost_as_much_as_a_sum(confidence: float) -> None:
-    """Then nothing is saved; where they are nearly the same nearly all is."""
+    """Then next to nothing is saved; where they are nearly the same nearly all is."""
     apart, alike = look_confidences(confidence, [0.0] * 9), look_confidences(confidence, [1.0] * 9)
     for look, level in enumerate(apart, start=1):
-        assert level == pytest.approx(look_confidence(confidence, look), abs=0.002)
-    assert alike[-1] < apart[-1]
+        assert 1 - level == pytest.approx(1 - look_confidence(confidence, look), rel=0.03)
+    assert 1 - alike[-1] > 5 * (1 - apart[-1])
+
+
+@given(st.floats(0.8, 0.999), OVERLAPS)
+def test_what_looks_have_in_common_never_costs(confidence: float, overlaps: list[float]) -> None:
+    """No look is stricter than if nothing were known of the others, but for a hundredth of its error."""
+    for look, level in enumerate(look_confidences(confidence, overlaps), start=1):
+        assert 1 - level >= 0.99 * (1 - look_confidence(confidence, look))
+
+
+@pytest.mark.parametrize("alike", [0.3, 0.9, 0.98])
+def test_the_error_is_spent_to_the_last_part(alike: float) -> None:
+    """Loops whose errors are what is assumed cross a bound as often as the schedule says: no more, and hardly less."""
+    rng, runs, looks = np.random.default_rng(0), 100_000, 12
+    bounds = [NormalDist().inv_cdf(level) for level in look_confidences(0.95, [alike] * (looks - 1))]
+    error = rng.standard_normal(runs)
+    crossed = error > bounds[0]
+    for bound in bounds[1:]:
+        error = alike * error + math.sqrt(1 - alike**2) * rng.standard_normal(runs)
+        crossed |= error > bound
+    assert crossed.mean() == pytest.approx(
+        sum(1 - look_confidence(0.95, look) for look in range(1, looks + 1)), rel=0.06
+    )
+
+
+def test_a_confidence_beyond_every_table_stops_nothing() -> None:
+    """Where the error that is allowed is smaller than a number can be, the bound is never loose."""
+    assert min(look_confidences(math.nextafter(1, 0), [0.5, 0.9])) > 1 - 1e-12
 
 
 def test_all_looks_together_err_as_seldom_as_they_say() -> None:
@@ -70,6 +98,28 @@ def test_all_looks_together_err_as_seldom_as_they_say() -> None:
     )
     assert single > 0.07, "looking often without paying for it does stop too often"
     assert together <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / runs)
+
+
+def test_a_hold_out_may_grow_because_the_estimate_is_above_the_target() -> None:
+    """As the loop lets it: the size follows from what was seen, and still few loops near the target stop."""
+    rng, runs, target, most = np.random.default_rng(0), 200, 0.9, 400
+    own, state = rng.standard_normal((2, runs, most))
+    sizes, seen = np.full(runs, 60), []
+    for _ in range(20):
+        state = 0.9 * state + math.sqrt(1 - 0.9**2) * rng.standard_normal((runs, most))
+        right = math.sqrt(0.6) * own + math.sqrt(0.4) * state < 1.2815
+        held = np.arange(most) < sizes[:, None]
+        seen.append(np.where(held, right, math.nan))
+        above = (right & held).sum(axis=1) / sizes > target
+        sizes = np.where(above, np.minimum(sizes + 20, most), sizes)
+    looks = np.stack(seen, axis=1)
+    levels = np.array([look_confidences(0.95, [overlap(a, b) for a, b in pairwise(run)]) for run in looks])
+    hits, held_at = np.nansum(looks, axis=2), (~np.isnan(looks)).sum(axis=2)
+    together, single = (
+        (lower_bound(hits, held_at, confidence=level) >= target).any(axis=1) for level in (levels, 0.95)
+    )
+    assert single.mean() > 0.1, "looking often without paying for it does stop too often"
+    assert together.mean() <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / runs)
 
 
 def test_the_same_answers_overlap_wholly_and_other_ones_not() -> None:

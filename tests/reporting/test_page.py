@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from alearn.config import Config
+from alearn.loop.controller import run
 from alearn.loop.intake import take_in
 from alearn.loop.undertaking import opened
 from alearn.reporting.gathering import gather, shown_items
@@ -168,8 +169,6 @@ def test_an_empty_loop_has_a_sensible_page(make: Make) -> None:
 
 
 def test_a_loop_without_a_hold_out_has_a_sensible_page(make: Make) -> None:
-    from alearn.loop.controller import run
-
     with opened(make(holdout={"size": 0}, target=None, budget={"labels": 60})) as loop:
         run(loop)
         text = page(gather(loop, "x.yaml"), {})
@@ -184,3 +183,23 @@ def test_one_measured_round_is_drawn(numbers: Numbers) -> None:
     text = page({**numbers, "curve": curve, "forecast": None}, {})
     assert_stands_alone(text)
     assert "A forecast takes five measured rounds." in text
+
+
+def test_a_metric_that_the_hold_out_cannot_decide_is_a_dash(make: Make) -> None:
+    """A class that nobody has seen yet: its F1 is the target, and nothing is known of it, nor of what was saved."""
+    changed = {
+        "task": {"classes": ["even", "odd", "other"]},
+        "target": {"metric": "f1", "positive": "other"},
+        "platform": {"options": {"annotators": 1, "accuracy": 1.0}},
+        "consensus": {"overlap": 0},
+        "budget": {"labels": 140},
+    }
+    with opened(make(**changed)) as loop:
+        run(loop)
+        numbers = gather(loop, "x.yaml")
+    text = page(numbers, {})
+    assert_stands_alone(text)
+    assert numbers["holdout"]["classes"][2]["f1"] == {"value": None, "low": None, "high": None}
+    assert "The hold-out cannot decide F1" in numbers["saved"]["unknown"]
+    assert "No round has been measured yet" in text
+    assert re.search(r"<td>other</td><td>0</td><td>0</td>(<td class=\"text\">–</td>){3}", text)

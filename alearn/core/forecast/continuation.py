@@ -60,8 +60,7 @@ class Forecast:
 
     def value(self, labels: float) -> Range:
         """The metric that a round with so many labels would measure, noise and all; `labels` not below the last."""
-        measured = self._curves(np.array([labels]))[:, 0] + self.noise * np.roll(self.drift, 1)
-        return range_of(np.clip(measured, 0, 1))
+        return range_of(self._measured(np.array([labels]))[:, 0])
 
     def gain(self, more: int) -> Range:
         """What `more` labels than now would add to the metric, noise left aside; near 0 on a plateau."""
@@ -69,12 +68,17 @@ class Forecast:
         return range_of(there[:, 1] - there[:, 0])
 
     def outlook(self, level: float, pool: int) -> Outlook:
-        """How many more labels the metric needs to `level`, of a pool that holds `pool` more."""
+        """How many more labels it takes until a round measures `level`, of a pool that holds `pool` more."""
         more = np.unique(np.concatenate([[0.0], np.geomspace(1, max(pool, 1), GRID), [float(max(pool, 0))]]))
         more = more[more <= pool]
-        there = self._curves(self.last + more) >= level
+        there = self._measured(self.last + more) >= level
         found = np.where(there.any(axis=1), more[there.argmax(axis=1)], math.inf)
         return Outlook(self.now, level, range_of(found), float(np.isfinite(found).mean()), pool)
+
+    def _measured(self, labels: Floats) -> Floats:
+        """What a round would measure on each draw: the curve and a round's noise, which is not its drift, (S, L)."""
+        within: Floats = np.clip(self._curves(labels) + (self.noise * np.roll(self.drift, 1))[:, None], 0, 1)
+        return within
 
     def _curves(self, labels: Floats) -> Floats:
         """Each draw at each number of labels, (S, L)."""

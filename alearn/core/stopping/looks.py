@@ -58,16 +58,11 @@ def look_confidences(confidence: float, overlaps: Sequence[float], *, spread: in
     """
     z = np.linspace(-WIDEST, WIDEST, round(2 * WIDEST / STEP) + 1, dtype=np.float64)
     density: Floats = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-    allowed = spent = 0.0
     found = []
     for look, alike in enumerate([None, *overlaps], start=1):
         density = density if alike is None else _carried(density, z, min(max(alike, 0.0), CLOSEST))
-        allowed += (1 - confidence) * share(look, spread)
-        beyond = np.cumsum(density[::-1])[::-1] * STEP
-        cut = int(np.argmax(beyond <= allowed - spent))
-        spent += float(beyond[cut])
-        density = np.where(np.arange(len(z)) < cut, density, 0.0)
-        found.append(NormalDist().cdf(float(z[cut])))
+        bound, density = _cut(density, z, (1 - confidence) * share(look, spread))
+        found.append(NormalDist().cdf(bound))
     return found
 
 
@@ -94,6 +89,19 @@ def _spread(values: Floats, group: NDArray[np.intp]) -> Floats:
     apart = np.nan_to_num(values - (np.nanmean(values) if not np.isnan(values).all() else 0.0))
     sums: Floats = np.bincount(group, apart).astype(np.float64)
     return sums
+
+
+def _cut(density: Floats, z: Floats, error: float) -> tuple[float, Floats]:
+    """The bound beyond which `error` of the density lies, and what is left of the density below it.
+
+    A value of the grid stands for the cell around it; the cell with the bound is cut through.
+    """
+    beyond = np.append(np.cumsum(density[::-1])[::-1] * STEP, 0.0)
+    last = int(np.count_nonzero(beyond > error)) - 1
+    part = (error - float(beyond[last + 1])) / (float(density[last]) * STEP)
+    left = np.where(np.arange(len(z)) <= last, density, 0.0)
+    left[last] *= 1 - part
+    return float(z[last]) + STEP * (0.5 - part), left
 
 
 def _carried(density: Floats, z: Floats, alike: float) -> Floats:
