@@ -24,7 +24,9 @@ def assert_refused(said: Any, *parts: str) -> None:
         assert part in said.err
 
 
-@pytest.mark.parametrize("command", ["add", "run", "status", "history", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["add", "run", "status", "history", "report", "health", "autolabel", "replay", "holdout", "doctor"]
+)
 def test_a_missing_config(command: str, alearn: Alearn, tmp_path: Path) -> None:
     """Every command that takes a config names the one that is not there."""
     assert_refused(alearn(command, tmp_path / "nothing.yaml"), "nothing.yaml")
@@ -42,7 +44,7 @@ def test_a_missing_or_empty_folder(edit: Callable[..., Path], alearn: Alearn, tm
     assert_refused(alearn("run", edit(items={"path": "void"})), "void")
 
 
-@pytest.mark.parametrize("command", ["status", "history"])
+@pytest.mark.parametrize("command", ["status", "history", "report", "health", "autolabel", "replay"])
 def test_a_loop_that_has_not_begun(command: str, loop: Path, alearn: Alearn) -> None:
     """Reading what is not there says how to begin, and begins nothing."""
     assert_refused(alearn(command, loop), "has not begun")
