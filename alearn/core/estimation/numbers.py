@@ -4,6 +4,9 @@ The interval is the Bayesian bootstrap over groups. An error has no upper end, s
 be imagined; one group more with the largest error that was seen stands in for the bad bound, one with no error for
 the good one.
 
+What such a stand-in cannot know is an error much larger than any seen: where errors have heavy tails, the intervals of
+squared errors (RMSE, R²) hold less often than they say.
+
 Invariant: as for classes; items of a group are never taken for independent evidence.
 """
 
