@@ -76,7 +76,7 @@ def test_a_saved_label_leads_to_the_next_queue(serve: Serve, write_loop: Write, 
     with project_of(path) as project:
         assert [one["url"] for one in webhooks(label_studio, project)] == [f"{served.address}/loops/saved/webhook"]
         answered = {answer_next(label_studio, project) for _ in range(5)}
-        served.until(lambda: served.loop("saved")["rounds"] == 1 and served.loop("saved")["open"] == 5)
+        served.until(lambda: served.loop("saved")["rounds"] == 1 and served.loop("saved")["open"] >= 5)
         answered |= {answer_next(label_studio, project) for _ in range(5)}
         served.until(lambda: served.loop("saved")["rounds"] == 2)
         assert len(answered) == 10
