@@ -33,10 +33,10 @@ def decide(loop: Undertaking) -> None:
         interval, looked.labels, now.selectable, now.open, target, loop.config.spend, spent=spent, others=rules
     )
     wanted = None if decision.stop or not target else _holdout(loop, looked, interval, target)
-    far, reason = outlook(loop, history, now.selectable), decision.reason
+    reason = decision.reason
     if wanted is not None:
         reason += f"; the hold-out grows to {wanted} labels, because only its size keeps the target open"
-    elif far is not None and decision.kind != "target":
+    elif decision.kind != "target" and (far := outlook(loop, history, now.selectable)) is not None:
         reason += f"; {far.words(effort(loop).each)}"
     rounds.decided(round_.number, kind=decision.kind, reason=reason, terms=loop.config.terms, holdout_wanted=wanted)
     loop.report.say(f"Round {round_.number}: {reason}")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alearn.core.pool import Pool
+from alearn.core.stopping import kappa
 from alearn.core.strategies.herding import max_herding
 from alearn.core.strategies.uncertainty_herding import uncertainty_herding
 
@@ -86,10 +87,4 @@ def agreement(one: NDArray[np.integer[Any]], other: NDArray[np.integer[Any]]) ->
     1 where both always say the same class. Source: Cohen 1960; as a sign that learning has settled: Bloodgood &
     Vijay-Shanker, CoNLL 2009.
     """
-    classes = int(max(one.max(initial=0), other.max(initial=0))) + 1
-    same = float(np.mean(one == other)) if len(one) else 1.0
-    chance = float(
-        (np.bincount(one, minlength=classes) / max(len(one), 1))
-        @ (np.bincount(other, minlength=classes) / max(len(other), 1))
-    )
-    return 1.0 if chance >= 1 else (same - chance) / (1 - chance)
+    return kappa(one, other) if len(one) else 1.0
