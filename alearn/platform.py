@@ -11,7 +11,7 @@ alone.
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -246,6 +246,61 @@ class Listening(Protocol):
 
         The body is not believed: it can at most wake the loop. What is not signed as it should be is answered with 401.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A task with a label that no person gave, and how sure it is, in [0, 1]."""
+
+    task: Task
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """What came of proposing: so many proposals are there, of which `new` were written now.
+
+    So many tasks were `removed`, and `kept` though they are no longer proposed, because people have begun with them.
+    `refused` says of keys why the platform cannot take them.
+    """
+
+    there: int = 0
+    new: int = 0
+    removed: int = 0
+    kept: int = 0
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Suggesting(Protocol):
+    """A platform that can show labels which no person gave, on tasks that stand behind the queue.
+
+    People may look at them there, and correct one: that is an annotation like any other.
+    """
+
+    def propose(
+        self,
+        proposals: Sequence[Proposal],
+        *,
+        version: str,
+        asked: Collection[str],
+        progress: Callable[[int, int], None],
+    ) -> Proposed:
+        """Make these, and no others, what is proposed; idempotent, and whatever was cut short is completed.
+
+        Nobody is given such a task while the queue holds one for them; then the first proposals come first. No push
+        changes them, and a pull tells of one only when somebody has touched it. `version` names what made the labels,
+        in at most 40 characters of [a-z0-9.-]: the same one says the same of an item. `asked` are keys that the loop
+        has asked about: their tasks are its own. The other tasks that are proposed no longer are removed, unless
+        people have begun with them. `progress` is told (done, total). Called by whoever holds the loop's lease, after
+        `prepare`.
+        """
+        ...
+
+    def proposed(self) -> int:
+        """How many tasks this machine knows to be proposed; without the network."""
         ...
 
 

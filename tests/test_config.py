@@ -89,6 +89,11 @@ def test_a_wrong_value_says_what_is_allowed() -> None:
         ({"folder": "elsewhere"}, "`folder`"),
         ({"target": {"metric": "f1", "positive": "hawk", "value": 0.9}}, "target.positive"),
         ({"queue": {"low": 9, "high": 9}}, "queue.high"),
+        ({"budget": {"money": 100}}, "set `costs.annotation` or `costs.hour` above 0"),
+        ({"budget": {"money": 100}, "costs": {"annotation": 0}}, "set `costs.annotation` or `costs.hour` above 0"),
+        ({"budget": {"money": 0}, "costs": {"hour": 30}}, "`budget.money`"),
+        ({"costs": {"hour": -1}}, "`costs.hour`"),
+        ({"costs": {"currency": ""}}, "`costs.currency`"),
     ],
 )
 def test_wrong_configs_are_refused(more: dict[str, Any], fault: str) -> None:
@@ -104,6 +109,15 @@ def test_every_fault_is_named_at_once() -> None:
     said = refused(sound(target={"value": 0.9}, holdout={"size": 5, "share": 0}))
     assert len(said.splitlines()) == 2
     assert all("birds.yaml" in line for line in said.splitlines())
+
+
+def test_a_decision_depends_on_prices_only_where_money_is_limited() -> None:
+    """Another price decides anew where money is the limit; elsewhere it changes nothing."""
+    terms = lambda **more: parse(sound(**more), name="birds.yaml", folder=Path()).terms  # noqa: E731
+    assert terms() == terms(costs={"hour": 30})
+    limited = {"budget": {"money": 100}}
+    assert terms(**limited, costs={"hour": 30}) != terms(**limited, costs={"hour": 40})
+    assert terms(**limited, costs={"hour": 30}) != terms(costs={"hour": 30})
 
 
 def test_a_target_on_the_fewest_holdout_labels_is_fine() -> None:

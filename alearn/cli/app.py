@@ -58,7 +58,7 @@ def quickstart(
 
 
 @app.command(epilog="Example: alearn init photos/ --classes ok,defective")
-def init(
+def init(  # noqa: PLR0917 - the command's options
     source: Annotated[
         str, typer.Argument(metavar="ITEMS", help="A folder, a .csv, .jsonl or .parquet file, or a URL.")
     ],
@@ -66,11 +66,12 @@ def init(
     data: Annotated[str, typer.Option(help="What an item is: image or text; guessed from ITEMS when left out.")] = "",
     name: Annotated[str, typer.Option(help="The loop's name; the current folder's when left out.")] = "",
     out: Annotated[Path, typer.Option(help="The file to write; it must not exist.")] = DEFAULT_CONFIG,
+    as_json: AsJson = False,
 ) -> None:
     """Write a commented config for your own items."""
     from alearn.cli.init import write_config
 
-    write_config(source, classes=classes, data=data, name=name, out=out)
+    write_config(source, classes=classes, data=data, name=name, out=out, as_json=as_json)
 
 
 @app.command(epilog="Example: alearn add alearn.yaml --path more-photos/")
@@ -178,7 +179,7 @@ def report(
 @app.command(epilog="Example: alearn annotators alearn.yaml --hourly 18")
 def annotators(
     config: ConfigPath = DEFAULT_CONFIG,
-    hourly: Annotated[float | None, typer.Option(min=0, help="What an hour costs; shows the cost of each.")] = None,
+    hourly: Annotated[float | None, typer.Option(min=0, help="What an hour costs; the config's when left out.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Who annotates: how reliably, with an interval; how fast; how far they agree."""
@@ -217,16 +218,28 @@ def autolabel(  # noqa: PLR0917 - the command's options
     ] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Give the labels; without it nothing is written.")] = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Remove all automatic labels, and do no more.")] = False,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Show the labels on the platform, too, behind the queue.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(help="Show so many of them: the least sure.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Label what the newest model is sure of, as far as the hold-out shows that it is right; people keep the rest."""
     from alearn.cli.autolabel import label_automatically, withdraw_labels
+    from alearn.cli.showing import Showing
 
+    showing = Showing(suggest, limit)
     if withdraw:
-        withdraw_labels(config, apply=apply, as_json=as_json)
+        withdraw_labels(config, apply=apply, showing=showing, as_json=as_json)
     else:
         label_automatically(
-            config, precision=precision, confidence=confidence, per_class=per_class, apply=apply, as_json=as_json
+            config,
+            precision=precision,
+            confidence=confidence,
+            per_class=per_class,
+            apply=apply,
+            showing=showing,
+            as_json=as_json,
         )
 
 
@@ -364,11 +377,11 @@ def label_studio_up(as_json: AsJson = False) -> None:
 
 
 @label_studio.command("down", epilog="Example: alearn label-studio down")
-def label_studio_down() -> None:
+def label_studio_down(as_json: AsJson = False) -> None:
     """Stop it. Nothing that was annotated is lost."""
     from alearn.cli.servers import down
 
-    down()
+    down(as_json=as_json)
 
 
 @label_studio.command("status", epilog="Example: alearn label-studio status --json")
@@ -389,11 +402,15 @@ def config_schema() -> None:
 
 
 @config_app.command("check", epilog="Example: alearn config check alearn.yaml")
-def config_check(config: ConfigPath = DEFAULT_CONFIG) -> None:
+def config_check(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Check a config and print it with every default filled in, and passwords as ***."""
     import yaml
 
+    from alearn.cli.console import emit
     from alearn.config import load, masked
 
     shown = masked(load(config).model_dump(mode="json"))
+    if as_json:
+        emit(shown)
+        return
     typer.echo(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), nl=False)

@@ -3,53 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from alearn.cli import going_on
 from alearn.cli.console import Terminal, emit, facts
+from alearn.cli.showing import Showing, shown_lines, shown_values, taken_lines
 from alearn.config import load
 from alearn.core.estimation import labels_to_pass
 from alearn.errors import ConfigError
+from alearn.loop import suggesting
 from alearn.loop.autolabel import Offer, Terms, give, offer
-from alearn.loop.undertaking import opened
+from alearn.loop.controller import holding
+from alearn.loop.undertaking import Undertaking, opened
 
 NOTHING = "Nothing was written. The same command goes on from here."
+REST = "The labels are given; the same command puts the rest of them onto the platform."
+AGAIN = "The same command takes the rest from the platform."
 
 
 def label_automatically(
-    path: Path, *, precision: float, confidence: float, per_class: bool, apply: bool, as_json: bool
+    path: Path,
+    *,
+    precision: float,
+    confidence: float,
+    per_class: bool,
+    apply: bool,
+    showing: Showing,
+    as_json: bool,
 ) -> None:
-    """Say what can be labeled under which certificate, and with `apply` label it.
+    """Say what can be labeled under which certificate, and with `apply` label it, and show it where that is wanted.
 
     Raises:
-        ConfigError: a precision or confidence that is none.
+        ConfigError: a precision or confidence that is none, or the platform cannot show labels.
         ModelError: no model has been measured yet.
+        LeaseLost: labels are to be shown, and a controller runs this loop.
     """
+    showing.check(apply=apply)
     for name, value in (("precision", precision), ("confidence", confidence)):
         if not 0 < value < 1:
             raise ConfigError(f"--{name} must lie between 0 and 1. Got {value:g}. Write 0.98 for 98 %.")
     config, terms = load(path), Terms(precision, confidence, per_class)
-    with going_on(NOTHING), Terminal() as terminal, opened(config, terminal, create=False) as loop:
-        made = offer(loop, terms)
-        there, earlier = loop.store.automatic.count(), len(loop.store.automatic.certificates())
-        given = give(loop, made) if apply and made.keys else None
+    with Terminal() as terminal, opened(config, terminal, create=False) as loop, _kept_alone(loop, showing):
+        with going_on(NOTHING):
+            made = offer(loop, terms)
+            there, earlier = loop.store.automatic.count(), len(loop.store.automatic.certificates())
+            given = give(loop, made) if apply and made.keys else None
+        with going_on(REST):
+            shown = suggesting.show(loop, limit=showing.limit) if showing.wanted else None
     if as_json:
-        emit(as_values(made, given=given, there=there))
+        emit(as_values(made, given=given, there=there) | shown_values(shown))
         return
-    facts([*_lines(made, earlier), _outcome(made, apply=apply, given=given, there=there)])
+    facts([*_lines(made, earlier), _outcome(made, apply=apply, given=given, there=there), *shown_lines(shown)])
 
 
-def withdraw_labels(path: Path, *, apply: bool, as_json: bool) -> None:
-    """Remove all automatic labels; raises ConfigError where labels are to be given as well."""
+@contextmanager
+def _kept_alone(loop: Undertaking, showing: Showing) -> Iterator[None]:
+    """Where labels are shown, nobody else pushes meanwhile, and what people have done is known."""
+    if not showing.wanted:
+        yield
+        return
+    suggesting.require(loop)
+    with holding(loop):
+        with going_on(NOTHING):
+            suggesting.look(loop)
+        yield
+
+
+def withdraw_labels(path: Path, *, apply: bool, showing: Showing, as_json: bool) -> None:
+    """Remove all automatic labels, from the platform too where some are shown.
+
+    Raises:
+        ConfigError: labels are to be given as well.
+        LeaseLost: labels are shown, and a controller runs this loop.
+    """
     if apply:
         raise ConfigError("--withdraw removes the labels that --apply gives. Got both. Leave one out.")
-    with opened(load(path), create=False) as loop:
-        gone = loop.store.automatic.withdraw()
+    showing.check(apply=apply, withdraw=True)
+    with Terminal() as terminal, opened(load(path), terminal, create=False) as loop:
+        if showing.wanted:
+            suggesting.require(loop)
+        if not (showing.wanted or suggesting.shown(loop)):
+            gone, taken = loop.store.automatic.withdraw(), None
+        else:
+            with holding(loop), going_on(AGAIN):
+                gone = loop.store.automatic.withdraw()
+                suggesting.look(loop)
+                taken = suggesting.hide(loop)
     if as_json:
-        emit({"withdrawn": gone})
+        emit({"withdrawn": gone} | ({} if taken is None else {"removed": taken.removed, "kept": taken.kept}))
         return
-    facts([("withdrawn", f"{gone:,} automatic labels; people's are untouched")])
+    facts([("withdrawn", f"{gone:,} automatic labels; people's are untouched"), *taken_lines(taken)])
 
 
 def as_values(made: Offer, *, given: int | None, there: int) -> dict[str, Any]:
@@ -113,6 +158,8 @@ def _left_out(made: Offer) -> Iterator[str]:
     found = made.found
     if found.left_out:
         yield f"{found.left_out:,} others do not count, because items of one group err together"
+    if found.uneven:
+        yield f"{found.uneven:,} others do not count: even odds would not have drawn them (`holdout.sampling`)"
     if found.found:
         yield f"{found.found:,} others do not count: they were on the platform before anything was drawn"
     if found.asked:

@@ -47,6 +47,7 @@ def _findings(path: Path) -> Iterator[Finding]:
         loop, store = _loop(config, stack)
         yield store
         yield _tried("The pretrained network loads", lambda: loop.features.trunk)
+        yield Finding(f"Training happens on {_trains_on(config)}", ok=True)
         yield from _platform(loop)
 
 
@@ -107,6 +108,12 @@ def _room(config: Config) -> Finding:
         return Finding(f"{folder} can be written", ok=False, advice="Get write access to it, or set another `home`.")
     advice = "" if free > ROOM_GB else f"Free some: at least {ROOM_GB:g} GB, for embeddings and models."
     return Finding(f"{free:.1f} GB are free in {folder}", ok=not advice, advice=advice)
+
+
+def _trains_on(config: Config) -> str:
+    from alearn.models.training.device import described, device
+
+    return described(device(config.model.engine))
 
 
 def _tried(what: str, act: Callable[[], object]) -> Finding:

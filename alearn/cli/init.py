@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 import yaml
 
+from alearn.cli.console import emit
 from alearn.config import parse
 from alearn.errors import ConfigError
 
@@ -45,6 +46,12 @@ target:                   # the loop stops when the lower confidence bound on th
 
 budget:
   labels: 2000            # or when so many labels are spent
+  # money: 300            # or so much money, of what `costs` says
+
+# costs:                  # what `alearn status` and the forecast reckon money from
+#   annotation: 0.08      # each that is submitted, second opinions included
+#   hour: 35              # an annotator's hour; both may be set
+#   currency: EUR
 
 # consensus:              # for several annotators; see docs/serve.md
 #   overlap: 0.2          # share of the items that a second person answers, too
@@ -55,7 +62,7 @@ platform:
 """
 
 
-def write_config(source: str, *, classes: str, data: str, name: str, out: Path) -> None:
+def write_config(source: str, *, classes: str, data: str, name: str, out: Path, as_json: bool) -> None:
     """Write the file; raises ConfigError, and writes nothing, when it exists or would not be sound."""
     folder = out.resolve().parent
     names = [part.strip() for part in classes.split(",") if part.strip()]
@@ -66,7 +73,7 @@ def write_config(source: str, *, classes: str, data: str, name: str, out: Path) 
         data=_written(data or _guess(source)),
         classes=_written(names),
     )
-    parse(yaml.safe_load(text), name=out.name, folder=folder)
+    config = parse(yaml.safe_load(text), name=out.name, folder=folder)
     try:
         with out.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -79,7 +86,10 @@ def write_config(source: str, *, classes: str, data: str, name: str, out: Path) 
             f"--out must be a file in an existing folder that you may write to. Got {out}: {error.strerror}. "
             "Make the folder, or name another."
         ) from error
-    typer.echo(f"Wrote {out}. Next: alearn label-studio up, then alearn run {shlex.quote(str(out))}")
+    if as_json:
+        emit({"file": str(out.resolve()), "name": config.name, "data": config.task.data, "classes": names})
+    else:
+        typer.echo(f"Wrote {out}. Next: alearn label-studio up, then alearn run {shlex.quote(str(out))}")
 
 
 def _name(folder: str) -> str:

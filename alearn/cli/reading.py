@@ -14,9 +14,11 @@ from alearn.cli.console import emit, facts, table
 from alearn.config import load
 from alearn.core.metrics import METRICS
 from alearn.errors import ConfigError
+from alearn.loop.drawing import counts_for
 from alearn.loop.export import export_model_of
 from alearn.loop.plan import Step
-from alearn.loop.status import certified, numbers, status_of
+from alearn.loop.spending import by_round
+from alearn.loop.status import certified, numbers, promise, status_of
 from alearn.loop.undertaking import Undertaking, opened
 from alearn.store.blobs import write_whole
 from alearn.store.tables import AutomaticRow, ChoiceRow, ItemRow, LabelRow, SelectionRow, VersionRow
@@ -49,6 +51,7 @@ def show_status(path: Path, *, as_json: bool) -> None:
             ("open", f"{found['open']:,} wait for annotators"),
             ("rounds", found["rounds"]),
             *((name, written(name, row)) for name, row in found["metrics"].items()),
+            *([("cost", found["costs"]["words"])] if found["costs"] else []),
             *([("forecast", found["forecast"]["words"])] if found["forecast"] else []),
             *([("automatic", _automatic(found["automatic"]))] if found["automatic"] else []),
             ("decision", found["decision"]["reason"] if found["decision"] else "none yet"),
@@ -87,15 +90,16 @@ def show_history(path: Path, *, as_json: bool) -> None:
         choice = loop.store.rounds.choice()
         asked = {row.round: row for row in loop.store.rounds.selections()}
         certificates = [certified(row) for row in loop.store.automatic.certificates()]
+        costs = by_round(config, loop.store, [row.number for row, _ in rounds])
     points: list[dict[str, Any]] = [
         {"round": row.number, "labels": row.labels, "holdout_labels": row.holdout_labels, "version": row.version}
         | _version(versions[row.version])
-        | {"placed": row.placed}
+        | {"placed": row.placed, "spent": {**spent, "currency": config.costs.currency}}
         | {"strategies": used.get(row.number, []), "metrics": numbers(metrics), "at": row.at, "seconds": row.seconds}
         | {"next": _selection(asked.get(row.number))}
         | {"automatic": [one for one in certificates if one["round"] == row.number]}
         | {"decision": row.kind, "reason": row.reason, "libraries": json.loads(row.libraries)}
-        for row, metrics in rounds
+        for (row, metrics), spent in zip(rounds, costs, strict=True)
     ]
     if as_json:
         emit(points)
@@ -109,16 +113,6 @@ def show_history(path: Path, *, as_json: bool) -> None:
 
 def _automatic(found: Mapping[str, Any]) -> str:
     return f"{found['labels']:,} labels now; {promise(found)}"
-
-
-def promise(row: Mapping[str, Any]) -> str:
-    """A certificate in words."""
-    each = " of each class's" if row["per_class"] else ""
-    return (
-        f"{row['labeled']:,} of {row['pool']:,} items labeled by version {row['version'][:8]} at {row['at']}: at least "
-        f"{row['precision']:.4g}{each} right, with {row['confidence']:.4g} confidence ({row['wrong']} wrong of "
-        f"{row['taken']} such hold-out labels)"
-    )
 
 
 def _version(row: VersionRow) -> dict[str, Any]:
@@ -215,6 +209,7 @@ LABEL_COLUMNS = (
     "agreement",
     "annotators",
     "holdout",
+    "weight",
     "updated_at",
     "source",
     "confidence",
@@ -224,10 +219,13 @@ LABEL_COLUMNS = (
 def write_labels(loop: Undertaking, path: Path, *, automatic: bool = True) -> tuple[int, int]:
     """Write every label with its item; returns how many, and how many of them are automatic.
 
-    `automatic`: those, too. `holdout` says on which side an item is, so that what is split by it keeps groups together.
+    `automatic`: those, too. `holdout` says on which side an item is, so that what is split by it keeps groups together;
+    `weight`, for how much a label of the hold-out counts when a model is measured with it.
     """
     given = loop.store.automatic.labels() if automatic else []  # first: they give way to people's
-    rows = {item.key: _by_person(label, item) for label, item in loop.store.annotations.labels()}
+    people = loop.store.annotations.labels()
+    weights = counts_for(loop, [item for _, item in people if item.holdout])
+    rows = {item.key: _by_person(label, item, weights) for label, item in people}
     rows = {item.key: _by_itself(label, item) for label, item in given} | rows
     ordered = [{name: rows[key][name] for name in LABEL_COLUMNS} for key in sorted(rows)]
     text = io.StringIO(newline="")
@@ -241,13 +239,14 @@ def write_labels(loop: Undertaking, path: Path, *, automatic: bool = True) -> tu
     return len(ordered), sum(row["source"] == "automatic" for row in ordered)
 
 
-def _by_person(label: LabelRow, item: ItemRow) -> dict[str, Any]:
+def _by_person(label: LabelRow, item: ItemRow, weights: Mapping[str, float]) -> dict[str, Any]:
     said = {"label": label.value, "agreement": label.agreement, "annotators": label.annotators}
+    said |= {"weight": weights.get(item.key)}
     return _item(item) | said | {"updated_at": label.updated_at, "source": "person", "confidence": None}
 
 
 def _by_itself(label: AutomaticRow, item: ItemRow) -> dict[str, Any]:
-    said = {"label": label.label, "agreement": None, "annotators": 0}
+    said = {"label": label.label, "agreement": None, "annotators": 0, "weight": None}
     return _item(item) | said | {"updated_at": label.at, "source": "automatic", "confidence": label.confidence}
 
 

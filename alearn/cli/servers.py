@@ -19,9 +19,13 @@ def up(*, as_json: bool) -> None:
     _show(found, as_json=as_json)
 
 
-def down() -> None:
+def down(*, as_json: bool) -> None:
     """`alearn label-studio down`."""
-    typer.echo("Label Studio is stopped." if door.server(NAME).down() else "Label Studio was not running.")
+    stopped = door.server(NAME).down()
+    if as_json:
+        emit({"running": False, "stopped": stopped})
+    else:
+        typer.echo("Label Studio is stopped." if stopped else "Label Studio was not running.")
 
 
 def status(*, as_json: bool) -> None:

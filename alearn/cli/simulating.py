@@ -13,6 +13,7 @@ from alearn.config import load
 from alearn.errors import ConfigError
 from alearn.simulation.design import designed
 from alearn.simulation.experiment import experiment, write_json
+from alearn.simulation.occupancy import occupied
 from alearn.simulation.page import page
 from alearn.simulation.results import LEVELS, results_of, write_table
 from alearn.simulation.words import shown, spread, words
@@ -40,7 +41,7 @@ def simulate(
     """Run an experiment, or go on with it, and write its results.
 
     Raises:
-        ConfigError, StrategyError: an option is wrong.
+        ConfigError, StrategyError: an option is wrong, or another experiment is at work in the folder.
         DataError: the items' answers are not known.
     """
     config = load(path)
@@ -53,14 +54,15 @@ def simulate(
         labels or config.budget.labels or LABELS,
     )
     folder = (out or config.home_.parent / "simulate" / (config.name + ("-replay" if replay else ""))).resolve()
-    with going_on("The same command goes on from the runs that are done."), Terminal() as terminal:
-        found = experiment(config, design, folder, terminal, jobs=jobs or os.cpu_count() or 1, replay=replay)
-    if not found.rows:
-        reason = found.failed[0][1] if found.failed else "none was asked for"
-        raise ConfigError(f"No run came to its end. The first failed so: {reason}")
-    results = results_of(config, design, found, replay=replay)
-    results["words"] = words(results)
-    files = write(folder, results)
+    with occupied(folder):
+        with going_on("The same command goes on from the runs that are done."), Terminal() as terminal:
+            found = experiment(config, design, folder, terminal, jobs=jobs or os.cpu_count() or 1, replay=replay)
+        if not found.rows:
+            reason = found.failed[0][1] if found.failed else "none was asked for"
+            raise ConfigError(f"No run came to its end. The first failed so: {reason}")
+        results = results_of(config, design, found, replay=replay)
+        results["words"] = words(results)
+        files = write(folder, results)
     if as_json:
         emit({**results, "files": files})
     else:

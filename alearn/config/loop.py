@@ -13,6 +13,7 @@ from alearn.config.secrets import masked
 from alearn.config.sections import (
     BudgetSpec,
     ConsensusSpec,
+    CostsSpec,
     GuardSpec,
     HoldoutSpec,
     ItemSpec,
@@ -49,6 +50,7 @@ class Config(Section):
     guard: GuardSpec = GuardSpec()
     target: TargetSpec | None = None
     budget: BudgetSpec = BudgetSpec()
+    costs: CostsSpec = CostsSpec()
     stop: StopSpec = StopSpec()
     consensus: ConsensusSpec = ConsensusSpec()
     platform: PlatformSpec = PlatformSpec()
@@ -80,6 +82,11 @@ class Config(Section):
         """What is sound alone and not together."""
         if self.high <= self.low:
             yield f"`queue.high` must be above `queue.low`, which is {self.low}, not {self.high}"
+        if self.budget.money is not None and not (self.costs.annotation or self.costs.hour):
+            yield (
+                "`budget.money` is reckoned from what work costs: set `costs.annotation` or `costs.hour` above 0, or "
+                "both, or remove `budget.money`"
+            )
         if self.target is None:
             return
         classes, labels = self.task.classes, self.budget.labels
@@ -136,7 +143,8 @@ class Config(Section):
     @property
     def spend(self) -> Budget:
         """The budget as the stopping rule takes it."""
-        return Budget(labels=self.budget.labels, hours=self.budget.hours, days=self.budget.days)
+        limits = self.budget
+        return Budget(limits.labels, limits.hours, limits.money, limits.days, self.costs.currency)
 
     @property
     def holdout_most(self) -> int:
@@ -179,4 +187,7 @@ class Config(Section):
     def terms(self) -> str:
         """A fingerprint of what the stopping decision depends on, so that a changed target is decided anew."""
         target = self.target.model_dump() if self.target else None
-        return fingerprint([target, self.budget.model_dump(), self.stop.model_dump(), self.holdout_most])[:16]
+        costs = self.costs.model_dump() if self.budget.money is not None else None
+        limits = self.budget.model_dump(exclude=None if costs else {"money"})
+        depends = [target, limits, self.stop.model_dump(), self.holdout_most]
+        return fingerprint([*depends, costs] if costs else depends)[:16]

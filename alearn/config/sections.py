@@ -84,7 +84,9 @@ class ModelSpec(Section):
     size: int | None = Field(None, ge=8, le=1024, description="Side of the square an image is resized to, pixels")
     tap: str | None = Field(None, description="The stage that the network is cut behind; none: the last")
     engine: Literal["auto", "cuda", "openvino", "onnxruntime", "torch"] = Field(
-        "auto", description="What runs the frozen part; auto: the fastest here, measured once"
+        "auto",
+        description="What runs the frozen part; auto: the fastest here, measured once. Training and pruning use an "
+        "NVIDIA GPU where there is one with auto and cuda, and keep to the CPU with the others",
     )
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="Of the frozen part; float32 gives the same on every machine"
@@ -158,6 +160,11 @@ class HoldoutSpec(Section):
     size: int = Field(200, ge=0, le=100_000, description="Labels to ask for; a target needs 30; 0: no hold-out")
     share: Share = Field(0.2, description="At most this share of the groups, drawn by their hash")
     rate: Share = Field(0.5, description="Share of each batch that goes to the hold-out until it is full")
+    sampling: Literal["even", "weighted"] = Field(
+        "even",
+        description="weighted: items that decide the metric most are likelier to be drawn, and count for less, which "
+        "takes fewer labels where few items decide (a rare class); even: all alike",
+    )
     most: int | None = Field(
         None, ge=0, le=100_000, description="It grows to this while only its size keeps the target open; none: 4 × size"
     )
@@ -177,7 +184,20 @@ class BudgetSpec(Section):
 
     labels: int | None = Field(None, ge=1, description="Labels in all, the hold-out's included; none: no limit")
     hours: float | None = Field(None, gt=0, description="Annotators' hours, as the platform times them; none: no limit")
+    money: float | None = Field(
+        None, gt=0, description="Money, in the currency of `costs`, which says what work costs; none: no limit"
+    )
     days: float | None = Field(None, gt=0, description="Days since the loop began; none: no limit")
+
+
+class CostsSpec(Section):
+    """What annotators' work costs. Both prices may be set, and are added."""
+
+    annotation: float | None = Field(
+        None, ge=0, description="Of each submitted annotation, second opinions and test questions included, skips not"
+    )
+    hour: float | None = Field(None, ge=0, description="Of an annotator's hour, as the platform times it")
+    currency: str = Field("EUR", min_length=1, max_length=20, description="The word for it")
 
 
 class PlateauSpec(Section):

@@ -39,15 +39,18 @@ class Metric:
     higher_is_better: bool = True
     bounded: bool = True
 
-    def compute(self, y: Labels, proba: Proba, positive: int | None = None) -> float:
+    def compute(
+        self, y: Labels, proba: Proba, positive: int | None = None, weights: NDArray[np.float64] | None = None
+    ) -> float:
         """The metric of n labels (n,) in [0, C) and class probabilities (n, C); NaN where it is not defined.
 
         `positive` is the class that a metric about one class is about; None: the second of two, else the mean over
-        classes.
+        classes. `weights` (n,) > 0 say for how much each item counts; none: all the same.
         """
         if not len(y):
             return float("nan")
-        return float(self.weighted(np.asarray(y), np.asarray(proba), np.ones((len(y), 1)), positive)[0])
+        each = np.ones(len(y)) if weights is None else weights
+        return float(self.weighted(np.asarray(y), np.asarray(proba), each[:, None], positive)[0])
 
 
 def accuracy(y: Labels, proba: Proba, weights: Weights, positive: int | None) -> Values:

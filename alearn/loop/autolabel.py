@@ -43,9 +43,9 @@ class Terms:
 class Found:
     """What there is: `wrong` of the `taken` hold-out labels that reach a threshold, of `holdout` labels that count.
 
-    `left_out` hold-out labels do not count because others of their group do. `errors` of all that count are wrong.
-    `pool` items may be labeled, of which `labeled` reach a threshold; `asked` are with people. See `Evidence` for the
-    others.
+    `left_out` hold-out labels do not count because others of their group do, `uneven` because their odds were high.
+    `errors` of all that count are wrong. `pool` items may be labeled, of which `labeled` reach a threshold; `asked` are
+    with people. See `Evidence` for the others.
     """
 
     holdout: int
@@ -59,6 +59,7 @@ class Found:
     labeled: int
     asked: int
     late: int
+    uneven: int = 0
 
     @property
     def share(self) -> float:
@@ -256,4 +257,5 @@ def _found(
         labeled=int((given >= 0).sum()),
         asked=len(seen.asked),
         late=seen.late,
+        uneven=seen.uneven,
     )

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
 from itertools import pairwise
 
 from alearn.core.estimation import Interval, labels_to_pass, labels_to_tighten
-from alearn.core.stopping import Decision, Spent, Target, all_of, kappa, plateau, stable
+from alearn.core.stopping import Decision, Target, all_of, kappa, plateau, stable
 from alearn.core.stopping import decide as decide_stop
-from alearn.loop.forecasting import History, effort, forecast_of, outlook
+from alearn.loop.forecasting import History, forecast_of, in_words, outlook
+from alearn.loop.spending import spent
 from alearn.loop.undertaking import Undertaking
 from alearn.store import Look
 from alearn.store.tables import MetricRow
@@ -28,16 +28,16 @@ def decide(loop: Undertaking) -> None:
     interval = _interval(metrics.get(target.metric)) if target else None
     rules = list(_rules(loop, history))
     rules = [all_of(rules)] if rules and loop.config.stop.combine == "all" else rules
-    spent = _spent(loop, looked)
+    used = spent(loop.config, loop.store, looked.labels, now=loop.clock.seconds())
     decision = decide_stop(
-        interval, looked.labels, now.selectable, now.open, target, loop.config.spend, spent=spent, others=rules
+        interval, looked.labels, now.selectable, now.open, target, loop.config.spend, spent=used, others=rules
     )
     wanted = None if decision.stop or not target else _holdout(loop, looked, interval, target)
     reason = decision.reason
     if wanted is not None:
         reason += f"; the hold-out grows to {wanted} labels, because only its size keeps the target open"
-    elif decision.kind != "target" and (far := outlook(loop, history, now.selectable)) is not None:
-        reason += f"; {far.words(effort(loop).each)}"
+    elif decision.kind != "target" and (far := outlook(loop, history, looked)) is not None:
+        reason += f"; {in_words(loop, far, looked)}"
     rounds.decided(round_.number, kind=decision.kind, reason=reason, terms=loop.config.terms, holdout_wanted=wanted)
     loop.report.say(f"Round {round_.number}: {reason}")
 
@@ -47,12 +47,6 @@ def _interval(found: MetricRow | None) -> Interval | None:
         return None
     value, low, high = (float("nan") if one is None else one for one in (found.value, found.low, found.high))
     return Interval(value, low, high, found.n)
-
-
-def _spent(loop: Undertaking, looked: Look) -> Spent:
-    began = datetime.fromisoformat(loop.store.loop().created_at).timestamp()
-    days = max(loop.clock.seconds() - began, 0.0) / 86_400
-    return Spent(looked.labels, hours=effort(loop).seconds / 3600, days=days)
 
 
 def _rules(loop: Undertaking, history: History) -> Iterator[Decision]:
@@ -78,7 +72,7 @@ def _holdout(loop: Undertaking, looked: Look, interval: Interval | None, target:
         return None
     needed = (
         labels_to_pass(interval.value, target.value, confidence=target.confidence)
-        if target.metric == "accuracy"
+        if target.metric == "accuracy" and loop.config.holdout.sampling == "even"
         else labels_to_tighten(interval, interval.value - target.value)
     )
     return min(max(needed or most, size + 1), size + loop.config.query.batch, most)

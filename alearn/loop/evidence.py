@@ -1,9 +1,10 @@
 """Which hold-out labels may speak for which items, so that what is promised on them holds for these.
 
 A hold-out label counts when it was drawn, not found on the platform, and is one of its group that was drawn so that
-every item had the same chance: of groups of several sizes the smaller ones are left out in proportion. It speaks for
-items that nobody was asked about, and that were there when the hold-out was drawn. Items that people were asked about
-left the pool because they are unlike the rest: the hold-out stands for them, too, so they are counted.
+every item had the same chance: of groups of several sizes the smaller ones are left out in proportion, and of a
+hold-out drawn with unequal odds all that even odds would not have drawn by now. It speaks for items that nobody was
+asked about, and that were there when the hold-out was drawn. Items that people were asked about left the pool because
+they are unlike the rest: the hold-out stands for them, too, so they are counted.
 
 Invariant: what counts follows from keys, groups, picks and the order of arrival alone, never from a label or a model.
 """
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alearn.core.keys import unit_interval
+from alearn.loop.drawing import Drawing, by_drawing, drawing_now
 from alearn.loop.undertaking import Undertaking
 from alearn.store.items import Candidate
 from alearn.store.tables import PickRow
@@ -28,7 +30,8 @@ class Evidence:
     """`held` {key: label} of the drawn hold-out; `rest` keys that may be labeled; `asked` keys that people have.
 
     `groups` of all of these. `unanswered` drawn items have no label, `found` labels were not drawn, and `late` items
-    came after the hold-out was drawn, so that it says nothing of them.
+    came after the hold-out was drawn, so that it says nothing of them. `uneven` labels would not have been drawn with
+    even odds.
     """
 
     held: dict[str, str]
@@ -38,6 +41,7 @@ class Evidence:
     unanswered: int = 0
     found: int = 0
     late: int = 0
+    uneven: int = 0
 
 
 def evidence(loop: Undertaking) -> Evidence:
@@ -47,24 +51,22 @@ def evidence(loop: Undertaking) -> Evidence:
     labels = loop.store.annotations.training(holdout=True)
     known = dict(zip(labels.keys, labels.values, strict=True))
     people = known.keys() | set(loop.store.annotations.training(holdout=False).keys)
-    late = _late(loop, candidates, picks)
-    drawn = [one for one in candidates if one.holdout and one.key in picks and _drawn(picks[one.key])]
+    drawing = drawing_now(loop)
+    late = _late(loop, candidates, picks, drawing)
+    drawn = [one for one in candidates if one.holdout and one.key in picks and by_drawing(picks[one.key])]
+    even = [one for one in drawn if drawing.place(one.group) <= drawing.floor]
     free = [one.key for one in candidates if one.key not in people and _unasked(picks.get(one.key))]
-    held = {one.key: known[one.key] for one in drawn if one.key in known and one.key not in late}
+    held = {one.key: known[one.key] for one in even if one.key in known and one.key not in late}
     return Evidence(
         held=held,
         rest=[key for key in free if key not in late],
         asked=[one.key for one in candidates if not one.holdout and not _unasked(picks.get(one.key))],
         groups={one.key: one.group for one in candidates},
         unanswered=sum(one.key not in known for one in drawn),
-        found=sum(key in picks and not _drawn(picks[key]) for key in known),
+        found=sum(key in picks and not by_drawing(picks[key]) for key in known),
         late=sum(key in late for key in free),
+        uneven=sum(one.key in known for one in drawn) - sum(one.key in known for one in even),
     )
-
-
-def _drawn(pick: PickRow) -> bool:
-    """Whether the hold-out's own order chose it: what people had put onto the platform is no random sample."""
-    return pick.purpose == "holdout" and pick.strategy != "found"
 
 
 def _unasked(pick: PickRow | None) -> bool:
@@ -72,16 +74,22 @@ def _unasked(pick: PickRow | None) -> bool:
     return pick is None or pick.closed == "copy" or (pick.strategy == "found" and pick.closed is None)
 
 
-def _late(loop: Undertaking, candidates: Sequence[Candidate], picks: dict[str, PickRow]) -> frozenset[str]:
+def _late(
+    loop: Undertaking, candidates: Sequence[Candidate], picks: dict[str, PickRow], drawing: Drawing
+) -> frozenset[str]:
     """The items that came after the hold-out was drawn.
 
-    It is drawn in the order of its groups' hashes. What stands before the last drawn and was not drawn came later, and
-    so did all that came after the first such.
+    It is drawn in the order of its groups' hashes, or of those over their odds. What stands before the last drawn and
+    was not drawn came later, and so did all that came after the first such.
     """
-    seed = loop.config.seed
-    place = {one.key: (unit_interval(one.group, seed), one.key) for one in candidates if one.holdout}
-    last = max((place[key] for key in place if key in picks and _drawn(picks[key])), default=None)
-    skipped = [key for key, at in place.items() if last is not None and key not in picks and at < last]
+    held = [one for one in candidates if one.holdout]
+    if drawing.odds is None:
+        order = [key for _, key in drawing.order(held)]
+        last = max((at for at, key in enumerate(order) if key in picks and by_drawing(picks[key])), default=-1)
+        skipped = [key for key in order[: last + 1] if key not in picks]
+    else:
+        left = [one for one in held if one.key not in picks]
+        skipped = [one.key for one in left if drawing.place(one.group) < max(drawing.limit(one.key), drawing.floor)]
     if not skipped:
         return frozenset()
     arrived = loop.store.items.arrivals([one.key for one in candidates])

@@ -17,6 +17,7 @@ from alearn.core import guard
 from alearn.core.guard import Check
 from alearn.core.keys import unit_interval
 from alearn.core.seeds import generator
+from alearn.loop.drawing import uneven
 from alearn.loop.features import Features
 from alearn.loop.undertaking import Undertaking
 from alearn.models import fit_head
@@ -104,8 +105,11 @@ def _check(loop: Undertaking, chosen: Sequence[PickRow], picks: Sequence[PickRow
 
 
 def _labels(loop: Undertaking, features: Features, *, holdout: bool) -> _Labels:
+    """The labels outside the hold-out; or of it, those that are as good as drawn at random."""
     training = loop.store.annotations.training(holdout=holdout)
     lost = features.ensure(training.keys)
+    if holdout:
+        lost |= uneven(loop, training.keys)
     kept = [(key, value) for key, value in zip(training.keys, training.values, strict=True) if key not in lost]
     keys = [key for key, _ in kept]
     y = np.array(loop.schema.indices([value for _, value in kept]), dtype=np.intp)

@@ -278,6 +278,7 @@ def ground_of(loop: Undertaking, lesson: Lesson) -> Ground:
         network=lambda: network,
         prepared=prepared,
         stored=stored if data == "image" else None,
+        engine=loop.config.model.engine,
     )
 
 

@@ -22,6 +22,7 @@ from alearn.core.seeds import generator
 from alearn.core.stopping import FEWEST, Target, look_confidences, overlap
 from alearn.errors import ModelError, StoreError
 from alearn.loop import recording, versions
+from alearn.loop.drawing import drawing_now
 from alearn.loop.scoring import Scorer, scorer
 from alearn.loop.undertaking import Undertaking
 from alearn.store.annotations import Training
@@ -42,7 +43,9 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class _Held:
-    """The hold-out's labels that could be read, and what the version says of them; `labels` are all."""
+    """The hold-out's labels that could be read, what the version says of them, and for how much each counts, None: for
+    the same; `labels` are all.
+    """
 
     keys: list[str]
     y: NDArray[np.intp]
@@ -50,6 +53,7 @@ class _Held:
     groups: list[str]
     moved: NDArray[np.intp]
     labels: Training
+    weights: NDArray[np.float64] | None
 
 
 def evaluate(loop: Undertaking) -> None:
@@ -75,14 +79,16 @@ def _held(loop: Undertaking, model: Scorer) -> _Held:
     lost = model.ensure(labels.keys)
     rows = [at for at, key in enumerate(labels.keys) if key not in lost]
     keys = [labels.keys[at] for at in rows]
-    groups = loop.store.items.groups(keys)
+    group_of = loop.store.items.groups(keys)
+    groups = [group_of[key] for key in keys]
     return _Held(
         keys=keys,
         y=np.array(loop.schema.indices([labels.values[at] for at in rows]), dtype=np.intp),
         proba=model.proba(keys) if keys else np.empty((0, len(loop.schema.classes)), dtype=np.float32),
-        groups=[groups[key] for key in keys],
+        groups=groups,
         moved=np.array([labels.moved[at] for at in rows], dtype=np.intp),
         labels=labels,
+        weights=drawing_now(loop).weights(keys, groups),
     )
 
 
@@ -103,6 +109,7 @@ def measure(loop: Undertaking, round_: RoundRow, held: _Held, look: Look | None)
                 positive=target.positive if target else None,
                 confidence=2 * (look.confidence if look and target and name == target.metric else one_sided) - 1,
                 rng=generator(loop.config.seed, loop.config.name, round_.number, f"bootstrap-{name}"),
+                weights=held.weights,
             )
         ]
     ]
@@ -130,7 +137,7 @@ def _overlap(loop: Undertaking, target: Target, version: str, seq: int, held: _H
     if model is None or model.ensure(held.keys):
         return 0.0
     was, is_ = (
-        contributions(held.y, proba, target.metric, positive=target.positive)
+        contributions(held.y, proba, target.metric, positive=target.positive, weights=held.weights)
         for proba in (model.proba(held.keys), held.proba)
     )
     return overlap(np.where(held.moved <= seq, was, np.nan), is_, held.groups)

@@ -97,6 +97,7 @@ def _pruned(
         lesson.y[kept],
         name=cut.network,
         size=size,
+        engine=loop.config.model.engine,
         unlabeled=Pictures(np.stack(list(pool.values()))) if pool else None,
         taps=_earlier(version, network, say),
         groups=groups_of(loop, list(ready)),

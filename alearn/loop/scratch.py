@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from alearn.config import Config, parse
+from alearn.loop.drawing import blobs
 from alearn.loop.report import Report
 from alearn.loop.undertaking import Undertaking, opened
 from alearn.store.past import Past
@@ -35,6 +36,8 @@ def rebuilt(loop: Undertaking, past: Past, weights: Sequence[str], **sections: A
         config = config_of(loop.config, {**past.state["loop"]["config"], **sections}, home)
         with opened(config, _Quiet(loop.report)) as then:
             loop.store.records.rebuild(past, then.store.records)
+            for digest in blobs(then.store.rounds.selections()):
+                _link(loop.store.blobs.path(digest), then.store.blobs.path(digest))
             yield then
 
 

@@ -1,8 +1,8 @@
 """Choosing what to ask about next, and in which order.
 
-Invariant: the same store gives the same picks. Hold-out items are drawn by a hash of their group, never by a strategy,
-are shown without a suggestion, and are mixed evenly into the queue. Of near copies one is asked about, and none where
-the hold-out has one: when nothing else is left, they are written down as picks that are closed.
+Invariant: the same store gives the same picks. Hold-out items are drawn by a hash of their group (see `drawing`), never
+by a strategy, are shown without a suggestion, and are mixed evenly into the queue. Of near copies one is asked about,
+and none where the hold-out has one: when nothing else is left, they are written down as picks that are closed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alearn.config import Config
-from alearn.core.keys import fingerprint, unit_interval
+from alearn.core.keys import fingerprint
 from alearn.core.ranking import interleave, queue_scores
 from alearn.core.seeds import generator
 from alearn.core.strategies import Need, Pool, Strategy
 from alearn.loop.asking import asking, configured
 from alearn.loop.believing import EVERYBODY, Review, review
 from alearn.loop.copies import Copies, copies_of
+from alearn.loop.drawing import drawing_of, renewed
 from alearn.loop.guarding import Watch, watch
 from alearn.loop.learning import readable
 from alearn.loop.recording import Glance, glance
@@ -110,9 +111,12 @@ def select(loop: Undertaking) -> None:
     field = _field(loop, candidates, picks, model, needs=needs, copies=copies, barred=barred)
     asked_with = asking(loop, field.keys, field.proba, before)
     size = max(_holdout(config, len(picks) + room), store.look().holdout_wanted)
-    held = holdout_draw(
-        _askable(candidates, field), picks, room=room, size=size, rate=config.holdout.rate, seed=config.seed
-    )
+    count = holdout_room(_askable(candidates, field), picks, room=room, size=size, rate=config.holdout.rate)
+    drawing, held = drawing_of(loop, before), list[str]()
+    if count > 0:
+        picked = {pick.key for pick in picks}
+        left = [one for one in candidates if one.holdout and one.key not in picked]
+        held, drawing = renewed(loop, drawing, candidates, picks, model).draw(left, count)
     rng = generator(config.seed, config.name, number, f"select-{len(picks)}")
     field = field.without(_rows(field, reviewed.tests))
     drawn = field.draw(_at_random(config, watched.share, room, len(held), rng), rng)
@@ -126,7 +130,7 @@ def select(loop: Undertaking) -> None:
     order = field.order(asked_with.strategy, waiting, rng)
     at_random = [field.keys[row] for row in [*np.flatnonzero(field.open & random), *drawn]]
     held_open = [pick.key for pick in picks if pick.closed is None and pick.purpose == "holdout"] + held
-    told = {**asked_with.facts, "guard": watched.facts, **_told_of(copies, barred, field)}
+    told = {**asked_with.facts, "guard": watched.facts, **_told_of(copies, barred, field), **drawing.facts()}
     selection = {"strategy": asked_with.strategy.name, "reason": asked_with.reason, "facts": json.dumps(told)}
     if room and (not before or before[-1].strategy != asked_with.strategy.name):
         loop.report.say(f"Asking with {asked_with.strategy.name}: {asked_with.reason}")
@@ -205,22 +209,17 @@ def _usable(loop: Undertaking, model: Scorer | None, needs: frozenset[Need]) -> 
     return [one for one in candidates if one.key not in lost]
 
 
-def holdout_draw(
-    candidates: Sequence[Candidate], picks: Sequence[PickRow], *, room: int, size: int, rate: float, seed: int
-) -> list[str]:
-    """The hold-out items to ask for now: the next ones by the hash of their group.
+def holdout_room(
+    candidates: Sequence[Candidate], picks: Sequence[PickRow], *, room: int, size: int, rate: float
+) -> int:
+    """How many hold-out items are asked for now, at most `size` in all.
 
     They have `rate` of all places so far and of the new room, and all of it that the pool cannot fill.
     """
     held = sum(pick.purpose == "holdout" and pick.closed in {None, "labeled"} for pick in picks)
     picked = {pick.key for pick in picks}
-    left = [one for one in candidates if one.key not in picked]
-    spare = room - sum(not one.holdout for one in left)
-    count = min(max(round(rate * (len(picks) + room)) - held, spare), size - held, room)
-    if count <= 0:
-        return []
-    drawn = sorted((unit_interval(one.group, seed), one.key) for one in left if one.holdout)
-    return [key for _, key in drawn[:count]]
+    spare = room - sum(not one.holdout for one in candidates if one.key not in picked)
+    return min(max(round(rate * (len(picks) + room)) - held, spare), size - held, room)
 
 
 def _field(

@@ -10,9 +10,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from alearn.loop.forecasting import History, effort, outlook
+from alearn.loop import spending
+from alearn.loop.forecasting import History, in_words, left_out, outlook
 from alearn.loop.plan import plan
 from alearn.loop.undertaking import Undertaking
+from alearn.store import Look
 from alearn.store.tables import CertificateRow, MetricRow
 
 
@@ -28,12 +30,12 @@ def status_of(loop: Undertaking) -> dict[str, Any]:
         "labels": seen.labels,
         "holdout_labels": seen.holdout_labels,
         "open": seen.open,
-        "selectable": now.selectable,
+        "selectable": now.selectable - left_out(loop, seen),
         "rounds": seen.round,
         "target": loop.config.target.model_dump() if loop.config.target else None,
         "metrics": numbers(rounds[-1][1]) if rounds else {},
-        "forecast": _forecast(loop, rounds, now.selectable),
-        "hours": round(effort(loop).seconds / 3600, 2),
+        "forecast": _forecast(loop, rounds, seen),
+        **_spent(loop),
         "decision": {"kind": seen.kind, "reason": seen.reason} if seen.kind else None,
         "automatic": _automatic(loop),
         "annotators": loop.store.annotations.annotators(),
@@ -53,13 +55,34 @@ def certified(row: CertificateRow) -> dict[str, Any]:
     return {"certificate": row.key, "version": row.version, "round": row.round, "at": row.at, **json.loads(row.facts)}
 
 
-def _forecast(loop: Undertaking, history: History, selectable: int) -> dict[str, Any] | None:
-    """How many more training labels the target needs; None where that is not known. Infinite numbers are None."""
-    far = outlook(loop, history, selectable)
+def promise(row: Mapping[str, Any]) -> str:
+    """A certificate in words."""
+    each = " of each class's" if row["per_class"] else ""
+    return (
+        f"{row['labeled']:,} of {row['pool']:,} items labeled by version {row['version'][:8]} at {row['at']}: at least "
+        f"{row['precision']:.4g}{each} right, with {row['confidence']:.4g} confidence ({row['wrong']} wrong of "
+        f"{row['taken']} such hold-out labels)"
+    )
+
+
+def _spent(loop: Undertaking) -> dict[str, Any]:
+    """Annotators' hours, and what their work has cost; None where the config says no price."""
+    found = spending.told(loop.config, loop.store)
+    money = {"amount": found["money"], "currency": found["currency"], "words": found["words"]}
+    return {"hours": found["hours"], "costs": None if found["money"] is None else money}
+
+
+def _forecast(loop: Undertaking, history: History, seen: Look) -> dict[str, Any] | None:
+    """How many more labels it takes until the target is certain, to train on and of the hold-out, and what has to be
+    measured for that; None where that is not known. Infinite numbers are None.
+    """
+    far = outlook(loop, history, seen)
     if far is None:
         return None
     labels = {name: _finite(getattr(far.labels, name)) for name in ("low", "median", "high")}
-    return {"labels": labels, "chance": far.chance, "words": far.words(effort(loop).each)}
+    measured = far.measured if far.measured is not None and math.isfinite(far.measured) else None
+    more = {"holdout": far.holdout, "measured": measured}
+    return {"labels": labels, **more, "chance": far.chance, "words": in_words(loop, far, seen)}
 
 
 def _finite(labels: float) -> int | None:

@@ -11,15 +11,15 @@ from typing import Any
 
 from alearn.core.agreement import krippendorff_alpha
 from alearn.core.consensus import voices
+from alearn.loop.spending import LONGEST
 from alearn.loop.undertaking import Undertaking
 from alearn.store.tables import AnnotationRow, AnnotatorRow
 
-LONGEST = 600.0
-"""Seconds: who took longer for an item was not at work on it all the time."""
-
 
 def team_of(loop: Undertaking, hourly: float | None = None) -> dict[str, Any]:
-    """Every annotator and their agreement as a whole. `hourly`: what an hour of work costs, in any currency."""
+    """Every annotator and their agreement as a whole. `hourly`: what an hour costs, in place of the config's price."""
+    costs = loop.config.costs
+    prices = (costs.hour if hourly is None else hourly, costs.annotation)
     rows = [row for row in loop.store.annotations.all() if not row.deleted]
     standing = {row.name: row for row in loop.store.annotations.standings()}
     by_name: dict[str, list[AnnotationRow]] = {}
@@ -29,7 +29,7 @@ def team_of(loop: Undertaking, hourly: float | None = None) -> dict[str, Any]:
     return {
         "loop": loop.config.name,
         "alpha": _number(krippendorff_alpha(spoken)),
-        "annotators": [_one(name, by_name[name], standing.get(name), hourly) for name in sorted(by_name)],
+        "annotators": [_one(name, by_name[name], standing.get(name), prices) for name in sorted(by_name)],
     }
 
 
@@ -42,8 +42,12 @@ def _spoken(rows: Sequence[AnnotationRow]) -> list[tuple[str, str, str]]:
 
 
 def _one(
-    name: str, rows: Sequence[AnnotationRow], standing: AnnotatorRow | None, hourly: float | None
+    name: str,
+    rows: Sequence[AnnotationRow],
+    standing: AnnotatorRow | None,
+    prices: tuple[float | None, float | None],
 ) -> dict[str, Any]:
+    """`prices` are those of an hour and of an annotation; None: not set."""
     times = [min(row.lead_time, LONGEST) for row in rows if row.lead_time is not None]
     hours = sum(times) / 3600
     answers = sum(row.value is not None for row in rows)
@@ -54,9 +58,10 @@ def _one(
         "seconds": round(median(times), 2) if times else None,
         "hours": round(hours, 3),
     }
-    if hourly is not None:
-        found["cost"] = round(hours * hourly, 2)
-        found["cost_per_answer"] = round(hours * hourly / answers, 4) if answers else None
+    if prices != (None, None):
+        cost = hours * (prices[0] or 0) + sum(not row.skipped for row in rows) * (prices[1] or 0)
+        found["cost"] = round(cost, 2)
+        found["cost_per_answer"] = round(cost / answers, 4) if answers else None
     if standing is not None:
         kept = ("mean", "low", "high", "asked", "compared", "weight", "flagged")
         found |= {key: getattr(standing, key) for key in kept}

@@ -15,6 +15,7 @@ from functools import cached_property
 from alearn import platform as door
 from alearn.config import Config
 from alearn.core.schema import LabelSchema
+from alearn.core.stopping import payable
 from alearn.core.strategies import resolve, resolve_cold_start
 from alearn.errors import ModelError
 from alearn.loop.features import Features, current_cut
@@ -22,6 +23,7 @@ from alearn.loop.pace import Pace
 from alearn.loop.plan import Policy, Snapshot, choice_due, training_due
 from alearn.loop.recipe import is_stale
 from alearn.loop.report import Report, Silent
+from alearn.loop.spending import spent
 from alearn.platform import Platform, Setting
 from alearn.store import Look, Store
 
@@ -120,15 +122,15 @@ class Undertaking:
     def snapshot(self, *, busy: bool = False, asked: bool = False) -> Snapshot:
         """What there is now, as the policy looks at it; `busy`, a version is being made; `asked`, one is wanted."""
         config, seen = self.config, self.store.look()
-        spent = seen.labels + seen.open
-        limit = config.spend.labels
         size = max(config.holdout.size, seen.holdout_wanted)
         selectable = seen.pool_left + min(seen.holdout_left, max(size - seen.holdout_held, 0))
-        affordable = selectable if limit is None else max(limit - spent, 0)
+        limit, paid = config.spend.labels, self._paid(seen)
+        affordable = selectable if limit is None else max(limit - seen.labels - seen.open, 0)
+        affordable = affordable if paid is None else min(affordable, paid)
         over = not (seen.open or seen.changed or min(selectable, affordable))
         decided = seen.kind is not None and seen.terms == config.terms and not (seen.kind == "go" and over)
         changed = seen.changed if seen.labels > seen.holdout_labels else 0
-        hurry, low, high = self._marks()
+        hurry, low, high = self._marks(None if paid is None else seen.open + paid)
         return Snapshot(
             prepared=seen.prepared,
             open=seen.open,
@@ -152,15 +154,25 @@ class Undertaking:
             hurried=seen.open <= hurry,
         )
 
-    def _marks(self) -> tuple[int, int, int]:
+    def _paid(self, seen: Look) -> int | None:
+        """How many items the money pays for besides those that are open; None: as many as there are."""
+        budget = self.config.spend
+        if budget.money is None:
+            return None
+        paid = payable(budget, spent(self.config, self.store, seen.labels, now=self.clock.seconds()))
+        return None if paid is None else max(paid - seen.open, 0)
+
+    def _marks(self, most: int | None) -> tuple[int, int, int]:
         """Of the open items: at how many there is hurry, -1 while nobody answers; the queue's low and high mark. What
-        the config does not fix fits how fast people are.
+        the config does not fix fits how fast people are. Money pays for `most`, which is in the marks because they are
+        what is recorded: a replay does not know what was paid.
         """
         config, queue = self.config, self.config.queue
         answers = 0 if self.pace is None else self.pace.ahead(self.clock.seconds())
         ahead = min(answers, MOST_AHEAD * config.query.batch)
         low = config.low if queue.low is not None else max(config.low, ahead)
         high = config.high if queue.high is not None else low + max(config.query.batch, ahead)
+        high = high if most is None else max(min(high, most), 1)
         low = min(low, high - 1)
         return low // 2 if answers and low else -1, low, high
 

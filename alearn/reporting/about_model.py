@@ -71,7 +71,7 @@ def quality(found: Numbers) -> Iterator[str]:
     yield note(
         f"Version {found['version'][:8]} of round {found['round']} on {found['labels']:,} hold-out labels{groups}. "
         f"Intervals are central {found['confidence']:.0%} intervals of a single look; the target is judged by the "
-        "stricter bounds of the learning curve."
+        "stricter bounds of the learning curve." + _weighted(found)
     )
     overall = found["overall"]
     yield "<h3>As a whole</h3>"
@@ -86,6 +86,16 @@ def quality(found: Numbers) -> Iterator[str]:
     yield note(
         "Precision: the share of its answers that are right. Recall: the share of its labels that are found. "
         + ("Ordered by F1, the worst first." if len(found["classes"]) > MATRIX else "")
+    )
+
+
+def _weighted(found: Numbers) -> str:
+    """What is to be known of labels that count for unequal much."""
+    if found["worth"] is None:
+        return ""
+    return (
+        " Items that decide the metric most were likelier to be drawn, and count for less: the labels tell as much as "
+        f"about {found['worth']:,} drawn evenly. Where labels, answers and mistakes are counted, each is one."
     )
 
 

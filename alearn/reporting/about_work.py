@@ -11,7 +11,7 @@ from typing import Any
 
 from alearn.pages.document import listed, note, table
 from alearn.reporting.charts import beside_random
-from alearn.reporting.words import beyond, saving, sentence
+from alearn.reporting.words import beyond, limit, priced, saving, sentence
 
 Numbers = Mapping[str, Any]
 
@@ -25,14 +25,17 @@ ASKED_FOR = {
 
 
 def spent(found: Numbers) -> Iterator[str]:
-    """Labels, annotations and hours."""
+    """Labels, annotations, hours and money."""
     rows = [[escape(ASKED_FOR.get(name, name)), f"{count:,}"] for name, count in found["asked_for"].items()]
     rows += [["labels in all", f"<b>{found['labels']:,}</b>"], ["answers given", f"{found['annotations']:,}"]]
     rows += [["skipped", f"{found['skips']:,}"], ["open", f"{found['open']:,}"]]
     if found["hours"] is not None:
         each = f"{found['seconds_each']:.1f}"
         rows += [["annotators' hours", f"{found['hours']:.2f}"], [f"seconds each, of {found['timed']:,} timed", each]]
-    limits = [f"{value:,} {name}" for name, value in found["budget"].items() if value is not None]
+    if found["money"] is not None:
+        rows += [["cost", escape(priced(found["money"], found))]]
+        rows += [] if found["money_each"] is None else [["cost of a label", escape(priced(found["money_each"], found))]]
+    limits = [limit(name, value, found) for name, value in found["budget"].items() if value is not None]
     rows.append(["budget", escape(", ".join(limits)) or "no limit"])
     yield f'<div class="narrow">{table([], rows)}</div>'
 

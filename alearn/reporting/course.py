@@ -13,7 +13,7 @@ import numpy as np
 
 from alearn.core.forecast import Forecast, Outlook
 from alearn.core.metrics import METRICS
-from alearn.loop.forecasting import History, effort, forecast_of, outlook
+from alearn.loop.forecasting import History, forecast_of, in_words, outlook
 from alearn.loop.undertaking import Undertaking
 
 AHEAD = 2.0
@@ -47,7 +47,8 @@ def curve_of(loop: Undertaking, history: History) -> dict[str, Any]:
 
 def ahead_of(loop: Undertaking, history: History, selectable: int) -> dict[str, Any] | None:
     """What the curve may do beyond the last round, with 80 % intervals; None while there are too few rounds."""
-    ahead, far = forecast_of(loop, history), outlook(loop, history, selectable)
+    seen = loop.store.look()
+    ahead, far = forecast_of(loop, history), outlook(loop, history, seen)
     if ahead is None:
         return None
     found = {name: _finite(getattr(far.labels, name)) for name in ("low", "median", "high")} if far else None
@@ -55,7 +56,8 @@ def ahead_of(loop: Undertaking, history: History, selectable: int) -> dict[str, 
         "points": _points(ahead, far, selectable),
         "labels": found,
         "chance": far.chance if far else None,
-        "words": far.words(effort(loop).each) if far else None,
+        "holdout": far.holdout if far else None,
+        "words": in_words(loop, far, seen) if far else None,
     }
 
 

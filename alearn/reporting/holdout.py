@@ -5,12 +5,14 @@ Invariant: all of it is counted on the same labels with the same answers, so tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from alearn.core.estimation import Interval, exact, figures
+from alearn.core.estimation import Interval, contributions, drawing, figures, lower_bound
 from alearn.core.estimation.figures import MORE
 from alearn.core.metrics import BINS, METRICS
 from alearn.core.seeds import generator
@@ -36,6 +38,7 @@ def holdout_of(loop: Undertaking, now: Standing, held: Held) -> dict[str, Any]:
         confidence=CONFIDENCE,
         rng=rng,
         even=True,
+        weights=held.weights,
     )
     titles = {name: metric.title for name, metric in {**METRICS, **MORE}.items()}
     return {
@@ -43,6 +46,7 @@ def holdout_of(loop: Undertaking, now: Standing, held: Held) -> dict[str, Any]:
         "round": now.round.number,
         "labels": len(held.keys),
         "groups": len(set(held.groups)),
+        "worth": None if held.weights is None else _worth(loop, held, held.weights),
         "confidence": CONFIDENCE,
         "overall": {name: {"title": titles[name], **interval(one)} for name, one in found.overall.items()},
         "classes": [
@@ -76,8 +80,27 @@ def calibration(held: Held) -> Iterator[dict[str, Any]]:
     bins = np.clip(np.ceil(sure * BINS).astype(int) - 1, 0, BINS - 1)
     for one in np.unique(bins):
         inside = bins == one
-        share = exact(int(right[inside].sum()), int(inside.sum()), confidence=CONFIDENCE)
+        weights = np.ones(len(sure)) if held.weights is None else held.weights
+        share = _share(right[inside], weights[inside])
         yield {"from": one / BINS, "to": (one + 1) / BINS, "items": int(inside.sum())} | {
-            "confidence": float(sure[inside].mean()),
+            "confidence": float(np.average(sure[inside], weights=weights[inside])),
             "accuracy": interval(share),
         }
+
+
+def _worth(loop: Undertaking, held: Held, weights: NDArray[np.float64]) -> int | None:
+    """About how many evenly drawn labels would tell as much of the loop's metric; None where that is not known."""
+    target = loop.config.stop_at
+    name, positive = (target.metric, target.positive) if target else ("accuracy", None)
+    added = contributions(held.y, held.proba, name, positive=positive, weights=weights)
+    found = drawing.worth(added, weights)
+    return round(len(held.keys) * found) if math.isfinite(found) else None
+
+
+def _share(right: NDArray[np.bool_], weights: NDArray[np.float64]) -> Interval:
+    """How often the model is right, with an exact interval; unequal weights are worth fewer equal ones (Kish)."""
+    worth = float(weights.sum() ** 2 / (weights**2).sum())
+    value = float(np.average(right, weights=weights))
+    sides = lower_bound([value * worth, (1 - value) * worth], worth, confidence=(1 + CONFIDENCE) / 2)
+    low, low_of_wrong = sides.tolist()
+    return Interval(value, min(low, value), max(1 - low_of_wrong, value), len(right))

@@ -18,8 +18,9 @@ from alearn.core.forecast import forecast
 from alearn.core.metrics import METRICS
 from alearn.core.seeds import generator
 from alearn.errors import ModelError
-from alearn.loop.forecasting import effort
+from alearn.loop.drawing import uneven
 from alearn.loop.learning import groups_of, readable
+from alearn.loop.spending import cost, effort, price
 from alearn.loop.undertaking import Undertaking
 from alearn.reporting.at_random import FEWEST, SMALLEST, Curves, Lot, Question, compared, saved
 from alearn.reporting.course import metric_of
@@ -32,8 +33,8 @@ CENTRAL = (0.025, 0.975)
 
 
 def spent_of(loop: Undertaking) -> dict[str, Any]:
-    """Labels by what they were asked for, annotations, and annotators' time."""
-    seen, rows, worked = loop.store.look(), loop.store.annotations.all(), effort(loop)
+    """Labels by what they were asked for, annotations, annotators' time, and what their work has cost."""
+    seen, rows, worked = loop.store.look(), loop.store.annotations.all(), effort(loop.store)
     given = [row for row in rows if not row.deleted]
     began, budget = loop.store.loop().created_at, loop.config.spend
     picks = {pick.key: pick for pick in loop.store.rounds.picks()}
@@ -49,9 +50,12 @@ def spent_of(loop: Undertaking) -> dict[str, Any]:
         "hours": round(worked.seconds / 3600, 3) if worked.annotations else None,
         "timed": worked.annotations,
         "seconds_each": None if worked.each is None else round(worked.each, 2),
+        "money": cost(loop.config, worked),
+        "money_each": price(loop.config, worked, seen.labels).money,
+        "currency": loop.config.costs.currency,
         "began": began,
         "days": round(max(loop.clock.seconds() - datetime.fromisoformat(began).timestamp(), 0) / 86_400, 2),
-        "budget": {"labels": budget.labels, "hours": budget.hours, "days": budget.days},
+        "budget": {"labels": budget.labels, "hours": budget.hours, "money": budget.money, "days": budget.days},
     }
 
 
@@ -97,7 +101,10 @@ def _lots(loop: Undertaking, now: Standing, held: Held, picks: Mapping[str, Pick
     order = sorted(range(len(known.keys)), key=lambda at: _asked(picks.get(known.keys[at]), known.keys[at]))
     keys, y = [known.keys[at] for at in order], known.y[order]
     at_random = [at for at, key in enumerate(keys) if key in picks and picks[key].purpose == "random"]
-    drawn = [at for at, key in enumerate(held.keys) if key in picks and picks[key].strategy != "found"]
+    out = uneven(loop, held.keys)
+    drawn = [
+        at for at, key in enumerate(held.keys) if key in picks and picks[key].strategy != "found" and key not in out
+    ]
     x, held_x = (np.asarray(loop.features.rows(some, now.cut), dtype=np.float32) for some in (keys, held.keys))
     groups = groups_of(loop, keys)
     return (

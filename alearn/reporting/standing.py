@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alearn.errors import ModelError
+from alearn.loop.drawing import drawing_now
 from alearn.loop.features import Cut
 from alearn.loop.forecasting import History
 from alearn.loop.learning import groups_of, readable
@@ -32,12 +33,16 @@ class Standing:
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """The hold-out's labels `y` (n,), what the model says of them, (n, C), and the group of each."""
+    """The hold-out's labels `y` (n,), what the model says of them, (n, C), and the group of each.
+
+    `weights` (n,), mean 1, say for how much each counts, None: for the same.
+    """
 
     keys: list[str]
     y: NDArray[np.intp]
     proba: NDArray[np.float32]
     groups: list[str]
+    weights: NDArray[np.float64] | None = None
 
 
 def standing(loop: Undertaking, history: History) -> Standing:
@@ -62,4 +67,6 @@ def held_of(loop: Undertaking, now: Standing) -> Held:
     rows = [at for at, key in enumerate(found.keys) if key not in lost]
     keys = [found.keys[at] for at in rows]
     nothing = np.empty((0, len(loop.schema.classes)), dtype=np.float32)
-    return Held(keys, found.y[rows], now.model.proba(keys) if keys else nothing, groups_of(loop, keys))
+    groups = groups_of(loop, keys)
+    weights = drawing_now(loop).weights(keys, groups)
+    return Held(keys, found.y[rows], now.model.proba(keys) if keys else nothing, groups, weights)

@@ -9,6 +9,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from alearn.core.stopping import amount
+
 Numbers = Mapping[str, Any]
 
 
@@ -45,15 +47,26 @@ def _spent(spent: Numbers) -> Iterator[str]:
     if not spent["labels"]:
         return
     hours = "" if spent["hours"] is None else f", in {hours_of(spent['hours'])} of annotators' work"
+    money = "" if spent["money"] is None else f", for {priced(spent['money'], spent)}"
     yield (
-        f"{spent['labels']:,} labels were spent{hours}: {spent['training']:,} to learn from, {spent['holdout']:,} to "
-        "measure with."
+        f"{spent['labels']:,} labels were spent{hours}{money}: {spent['training']:,} to learn from, "
+        f"{spent['holdout']:,} to measure with."
     )
 
 
 def hours_of(hours: float) -> str:
     """A time in the unit that suits it."""
     return f"{hours * 60:.0f} minutes" if hours < 1 else f"{hours:.1f} hours"
+
+
+def priced(money: float, spent: Numbers) -> str:
+    """Money in the loop's currency."""
+    return amount(money, spent["currency"])
+
+
+def limit(name: str, value: float, spent: Numbers) -> str:
+    """A limit of the budget."""
+    return priced(value, spent) if name == "money" else f"{value:,} {name}"
 
 
 def saving(found: Numbers) -> str:
@@ -107,14 +120,18 @@ def tiles(numbers: Numbers) -> Iterator[tuple[str, str, str]]:
         decision = numbers["status"]["decision"]
         hit = decision is not None and decision["kind"] == "target"
         yield "target", f"{curve['target']:g}", "reached" if hit else "not reached"
-    limit = spent["budget"]["labels"]
+    most = spent["budget"]["labels"]
     yield (
         "labels",
         f"{spent['labels']:,}",
-        f"of a budget of {limit:,}" if limit else f"of {numbers['status']['items']:,} items",
+        f"of a budget of {most:,}" if most else f"of {numbers['status']['items']:,} items",
     )
     if spent["hours"] is not None:
         yield "annotators' work", hours_of(spent["hours"]), f"{spent['seconds_each']:.1f} s an answer"
+    if spent["money"] is not None:
+        most = spent["budget"]["money"]
+        each = "" if spent["money_each"] is None else f"{priced(spent['money_each'], spent)} a label"
+        yield "cost", priced(spent["money"], spent), each if most is None else f"of a budget of {priced(most, spent)}"
     if "unknown" not in saved:
         sure = saved["saved"]["low"] > 0 or saved["saved"]["high"] < 0
         yield (

@@ -14,7 +14,7 @@ from typing import Any
 
 import alearn
 from alearn.config import Config
-from alearn.config.sections import BudgetSpec, GuardSpec, HoldoutSpec, PlatformSpec, QueueSpec, StoreSpec
+from alearn.config.sections import BudgetSpec, CostsSpec, GuardSpec, HoldoutSpec, PlatformSpec, QueueSpec, StoreSpec
 from alearn.core.keys import fingerprint
 from alearn.core.strategies import resolve, resolve_cold_start
 from alearn.errors import ConfigError
@@ -103,6 +103,7 @@ def config_of(config: Config, run: Run, home: Path) -> Config:
             "guard": GuardSpec(share=0),
             "target": None,
             "budget": BudgetSpec(labels=run.labels),
+            "costs": CostsSpec(),
             "platform": PlatformSpec(name="simulated", options={"accuracy": 1 - run.noise}),
             "store": StoreSpec(),
         }

@@ -279,6 +279,12 @@ class Annotations:
             count, seconds = session.execute(query).one()
         return int(count), float(seconds or 0.0)
 
+    def submitted(self) -> int:
+        """How many annotations were ever submitted, skips not counted; those that were deleted since are."""
+        query = sa.select(sa.func.count()).where(col(AnnotationRow.loop_id) == self._scope.loop_id)
+        with self._scope.read() as session:
+            return int(session.execute(query.where(col(AnnotationRow.skipped).is_(False))).scalar_one())
+
     def annotators(self) -> dict[str, int]:
         """How many annotations, skips included, each annotator has given."""
         query = select(AnnotationRow.annotator, func.count()).where(AnnotationRow.loop_id == self._scope.loop_id)

@@ -106,7 +106,8 @@ def _copied(session: Session, scope: Scope, past: Past) -> Iterator[tuple[type[S
     for row in rounds:
         row.holdout_wanted = known.get("holdout_wanted") if row.number == past.rounds else None
     yield RoundRow, rounds
-    chosen = select(SelectionRow).where(SelectionRow.loop_id == mine, col(SelectionRow.round) < past.rounds)
+    newest = max(past.rounds - 1, known.get("selections", -1))
+    chosen = select(SelectionRow).where(SelectionRow.loop_id == mine, col(SelectionRow.round) <= newest)
     yield SelectionRow, session.exec(chosen).all()
     choices = select(ChoiceRow).where(ChoiceRow.loop_id == mine, col(ChoiceRow.labels) <= known.get("choice", -1))
     yield ChoiceRow, session.exec(choices).all()

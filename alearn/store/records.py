@@ -105,16 +105,20 @@ class Records:
         return found
 
     def loop(self) -> dict[str, Any]:
-        """The counts that steps depend on: the last item, the network's choice, how large the hold-out was let grow."""
+        """The counts that steps depend on: the last item, the network's choice, how far the hold-out was let grow, the
+        newest round that has chosen items.
+        """
         mine = self._scope.loop_id
         items = select(func.max(ItemRow.id)).where(ItemRow.loop_id == mine)
         choice = select(func.max(ChoiceRow.labels)).where(ChoiceRow.loop_id == mine)
         wanted = select(func.max(RoundRow.holdout_wanted)).where(RoundRow.loop_id == mine)
+        chosen = select(func.max(SelectionRow.round)).where(SelectionRow.loop_id == mine)
         with self._scope.read() as session:
             found = {
                 "items": session.exec(items).one(),
                 "choice": session.exec(choice).one(),
                 "holdout_wanted": session.exec(wanted).one(),
+                "selections": session.exec(chosen).one(),
                 "label_seq": self._scope.loop(session).label_seq,
             }
         return {name: value for name, value in found.items() if value is not None}

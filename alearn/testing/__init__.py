@@ -29,7 +29,9 @@ from __future__ import annotations
 import pytest
 
 # So that a rule that is broken shows what was expected and what was there.
-pytest.register_assert_rewrite("alearn.testing.case", "alearn.testing.rules", "alearn.testing.strategies")
+pytest.register_assert_rewrite(
+    "alearn.testing.case", "alearn.testing.rules", "alearn.testing.suggested", "alearn.testing.strategies"
+)
 
 from alearn.testing.appen import Appen, Worker  # noqa: E402
 from alearn.testing.case import Bench, BenchMaker, Ledger, PlatformCase, entries, texts  # noqa: E402

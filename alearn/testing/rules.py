@@ -27,6 +27,7 @@ from alearn.testing.case import (
     entries,
     texts,
 )
+from alearn.testing.suggested import Suggested
 
 
 class _Fixtures:
@@ -479,5 +480,5 @@ class _Hearing(_Fixtures):
         assert listening.subscribe(None) is False
 
 
-class PlatformConformance(_Pushing, _Ordering, _Pulling, _Changing, _Standing, _Hearing):
+class PlatformConformance(_Pushing, _Ordering, _Pulling, _Changing, _Standing, _Hearing, Suggested):
     """The rules of the door. Subclass it and override the fixture `platform_case`."""

@@ -93,6 +93,10 @@ def test_they_can_be_withdrawn(ran: Path, alearn: Alearn) -> None:
         (("--precision", "98"), "--precision must lie between 0 and 1. Got 98"),
         (("--confidence", "1"), "--confidence must lie between 0 and 1. Got 1"),
         (("--withdraw", "--apply"), "Got both"),
+        (("--suggest",), "Got --suggest alone. Add --apply"),
+        (("--apply", "--limit", "5"), "--limit says how many labels"),
+        (("--withdraw", "--suggest", "--limit", "5"), "--limit says how many labels"),
+        (("--apply", "--suggest", "--limit", "0"), "--limit must be at least 1. Got 0"),
         ((), "has not begun"),
     ],
 )
@@ -109,3 +113,33 @@ def test_a_loop_that_was_only_filled_has_no_model(loop: Path, alearn: Alearn) ->
     refused = alearn("autolabel", loop)
     assert refused.code == 2
     assert "Run `alearn run` first" in refused.err
+
+
+@pytest.mark.parametrize("also", ["--apply", "--withdraw"])
+def test_a_platform_that_cannot_show_them_says_so(ran: Path, also: str, alearn: Alearn) -> None:
+    """Before anything is written or removed."""
+    given = alearn("autolabel", ran, "--precision", "0.8", "--apply", "--json").json["applied"]
+    refused = alearn("autolabel", ran, "--precision", "0.9", also, "--suggest")
+    assert (refused.code, refused.out) == (2, "")
+    assert "must be one that can show automatic labels: label-studio. Got 'simulated'" in refused.err
+    assert alearn("status", ran, "--json").json["automatic"]["labels"] == given
+
+
+def test_they_are_shown_on_label_studio_and_taken_from_it(
+    ran: Path, edit: Callable[..., Path], alearn: Alearn, label_studio: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said how many are shown and why others are not; withdrawing takes them away without being told to."""
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", label_studio.token)
+    options = {"url": label_studio.url, "media_root": str(label_studio.media_root), "title": label_studio.new_title()}
+    edit(platform={"name": "label-studio", "options": options})
+    said = alearn("autolabel", ran, "--precision", "0.8", "--apply", "--suggest", "--limit", "4")
+    assert said.code == 0, said.err
+    assert "4 on the platform, behind the queue; 4 of them were written now" in said.out
+    assert "surer ones are not shown (--limit)" in said.out
+    assert "of the hold-out are not shown" in said.out
+    told = alearn("autolabel", ran, "--precision", "0.8", "--apply", "--suggest", "--limit", "5", "--json").json
+    assert (told["suggested"]["there"], told["suggested"]["new"]) == (5, 1)
+    assert told["suggested"]["later"] + told["suggested"]["held_out"] + 5 == told["automatic"]
+    gone = alearn("autolabel", ran, "--withdraw", "--json").json
+    assert gone == {"withdrawn": told["automatic"], "removed": 5, "kept": 0}
+    assert alearn("autolabel", ran, "--withdraw", "--json").json == {"withdrawn": 0}

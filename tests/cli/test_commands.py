@@ -74,6 +74,7 @@ def test_a_loop_from_add_to_predict(loop: Path, alearn: Alearn, tmp_path: Path) 
     rows = list(csv.DictReader(io.StringIO((tmp_path / "labels.csv").read_text())))
     assert len(rows) == 40
     assert {row["label"] for row in rows} == {"even", "odd"}
+    assert {(row["holdout"], row["weight"]) for row in rows} == {("True", "1.0"), ("False", "")}
     predicted = alearn("predict", tmp_path / "model", tmp_path / "photos")
     lines = [json.loads(line) for line in predicted.out.splitlines()]
     assert len(lines) == 60
@@ -161,6 +162,10 @@ def test_init_writes_a_config_that_runs(loop: Path, alearn: Alearn, tmp_path: Pa
     config = load(out)
     assert (config.task.data, config.task.classes) == ("image", ("even", "odd"))
     assert config.source.path == str(tmp_path / "photos")
+    told = alearn("init", tmp_path / "photos", "--classes", "a,b", "--out", tmp_path / "told.yaml", "--json").json
+    assert told == {"file": str(tmp_path / "told.yaml"), "name": load(tmp_path / "told.yaml").name} | {
+        "data": "image", "classes": ["a", "b"]
+    }  # fmt: skip
     again = alearn("init", tmp_path / "photos", "--classes", "even,odd", "--out", out)
     assert again.code == 2
     assert "must not exist" in again.err
@@ -192,6 +197,38 @@ def test_init_in_a_folder_called_like_a_number(
     assert said.code == 0, said.err
     config = load(tmp_path / "2024" / "alearn.yaml")
     assert (config.name, config.items.path, config.task.classes) == ("2024", "2023", ("1", "2"))
+
+
+def test_a_checked_config_is_json(edit: Callable[..., Path], alearn: Alearn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its defaults, and no password."""
+    monkeypatch.setenv("LOOP_DATABASE", "postgresql+psycopg://me:hunter2@127.0.0.1:9/x")
+    said = alearn("config", "check", edit(store={"url": "${LOOP_DATABASE}"}), "--json")
+    assert said.json["query"]["copies"] == "once"
+    assert said.json["store"]["url"] == "postgresql+psycopg://me:***@127.0.0.1:9/x"
+
+
+def test_a_label_studio_that_is_not_running_is_stopped(
+    alearn: Alearn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is to be done, and that is said, also as JSON."""
+    monkeypatch.setenv("ALEARN_DATA", str(tmp_path))
+    assert "was not running" in alearn("label-studio", "down").out
+    assert alearn("label-studio", "down", "--json").json == {"running": False, "stopped": False}
+
+
+def test_money_is_told(edit: Callable[..., Path], alearn: Alearn) -> None:
+    """By status, history and the report, with the currency; the loop ends with its money."""
+    loop = edit(budget={"labels": None, "money": 3.0}, costs={"annotation": 0.1, "currency": "doubloons"})
+    ran = alearn("run", loop, "--json")
+    assert ran.code == 0, ran.err
+    assert "the budget of 3 doubloons is spent" in ran.json["decision"]["reason"]
+    assert "3 doubloons of 3 doubloons" in alearn("status", loop).out
+    assert alearn("status", loop, "--json").json["costs"]["amount"] == 3.0
+    spent = [point["spent"] for point in alearn("history", loop, "--json").json]
+    assert [one["money"] for one in spent] == sorted(one["money"] for one in spent)
+    assert (spent[-1]["money"], spent[-1]["annotations"], spent[-1]["currency"]) == (3.0, 30, "doubloons")
+    told = alearn("annotators", loop, "--json").json["annotators"]
+    assert sum(one["cost"] for one in told) == pytest.approx(3.0)
 
 
 def test_the_schema_is_json(alearn: Alearn) -> None:

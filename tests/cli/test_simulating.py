@@ -16,6 +16,9 @@ import psutil
 import pytest
 import yaml
 
+from alearn.errors import ConfigError
+from alearn.simulation.occupancy import LOCK, occupied
+
 SMALL = ("--strategies", "margin,random", "--seeds", "2", "--labels", "20", "--batch", "10")
 
 
@@ -78,6 +81,38 @@ def _sound(found: Any) -> None:
     assert found["all"]["blocks"] == 2
     assert found["failed"] == []
     assert any("random" in sentence for sentence in found["words"])
+
+
+def test_two_experiments_in_one_folder(loop: Path, alearn: Callable[..., Any], tmp_path: Path) -> None:
+    """The second is refused while the first is at work, and touches nothing; afterwards the folder is free."""
+    out = tmp_path / "out"
+    with occupied(out):
+        said = alearn("simulate", loop, *SMALL, "--jobs", 1, "--out", out)
+        assert said.code == 2
+        assert "no other `alearn simulate` works in" in said.err
+        assert "Traceback" not in said.err
+        assert [path.name for path in out.iterdir()] == [LOCK]
+    with occupied(out):
+        pass
+    (tmp_path / "file").touch()
+    said = alearn("simulate", loop, *SMALL, "--out", tmp_path / "file")
+    assert said.code == 2
+    assert "--out must be a folder that you may write to" in said.err
+
+
+def test_a_folder_is_free_when_its_process_is_killed(tmp_path: Path) -> None:
+    """Nothing that it left behind keeps the next one out."""
+    code = "import sys, time, pathlib; from alearn.simulation.occupancy import occupied\n"
+    code += "with occupied(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(ConfigError), occupied(tmp_path):
+            pass
+        process.kill()
+        process.wait()
+    with occupied(tmp_path):
+        pass
 
 
 def test_a_finished_loop_is_replayed(loop: Path, alearn: Callable[..., Any], tmp_path: Path) -> None:

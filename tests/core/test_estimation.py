@@ -158,3 +158,22 @@ def test_a_thousand_resamples_of_five_hundred_items_take_well_under_a_second(met
     start = time.process_time()
     bootstrap(y, p, range(500), metric, rng=rng())
     assert time.process_time() - start < 1
+
+
+def test_weights_are_copies() -> None:
+    """An item that counts for two is measured as two items of one group; the interval is as wide or wider."""
+    y, p = world(60, rng(4))
+    twice = np.where(np.arange(60) < 20, 2.0, 1.0)
+    many = np.repeat(np.arange(60), twice.astype(int))
+    ours = bootstrap(y, p, range(60), "macro_f1", rng=rng(), resamples=4000, weights=twice / twice.mean())
+    copies = bootstrap(y[many], p[many], many, "macro_f1", rng=rng(), resamples=4000)
+    assert ours.value == pytest.approx(copies.value)
+    assert ours.low == pytest.approx(copies.low, abs=0.02)
+    assert ours.high == pytest.approx(copies.high, abs=0.02)
+
+
+def test_equal_weights_change_nothing() -> None:
+    """As if there were none."""
+    y, p = world(50, rng(5))
+    plain, weighted = (bootstrap(y, p, range(50), "f1", rng=rng(), weights=weights) for weights in (None, np.ones(50)))
+    assert plain == weighted

@@ -40,6 +40,18 @@ def test_the_order_of_the_items_does_not_matter_and_pieces_are_one() -> None:
     assert contributions(y[order], proba[order], "macro_f1") == pytest.approx(found[order], abs=1e-6)
 
 
+def test_an_item_that_counts_twice_adds_twice_as_much() -> None:
+    """Weighting an item by two is having it twice, each time with half of what both add beyond the mean."""
+    y, proba = drawn(2)
+    twice = np.where(np.arange(len(y)) < 10, 2.0, 1.0)
+    many = np.repeat(np.arange(len(y)), twice.astype(int))
+    found = contributions(y, proba, "macro_f1", weights=twice / twice.mean())
+    each = contributions(y[many], proba[many], "macro_f1")
+    value = each.mean()
+    sums = np.bincount(many, each - value) * len(y) / len(many)
+    assert found - value == pytest.approx(sums, abs=5e-3)
+
+
 def test_without_a_metric_there_is_nothing_to_add() -> None:
     """One class alone has no AUROC."""
     assert np.isnan(contributions([0, 0, 0], np.full((3, 2), 0.5), "auroc")).all()

@@ -26,6 +26,7 @@ from alearn.core.stopping import (
     look_confidence,
     look_confidences,
     overlap,
+    payable,
     plateau,
     stable,
     sure,
@@ -148,6 +149,29 @@ def test_a_bound_for_all_times_is_seldom_wrong_at_any() -> None:
     hits = (rng.random((200, 200)) < 0.9).cumsum(axis=1)
     bounds = always_valid_bound(hits, np.arange(1, 201)[None, :])
     assert (bounds > 0.9).any(axis=1).mean() <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 200)
+
+
+@given(st.integers(1, 500), st.integers(0, 500), st.integers(1, 500))
+def test_money_pays_for_whole_labels(labels: int, more: int, cents: int) -> None:
+    """What is spent in cents and what is payable make the whole limit, to the last label; then it is spent."""
+    each = cents / 100
+    budget, spent = Budget(money=round((labels + more) * each, 2)), Spent(labels, money=labels * each, each=each)
+    assert payable(budget, spent) == more
+    assert exhausted(budget, spent).stop == (more == 0)
+
+
+def test_money_that_does_not_pay_for_a_label_is_spent() -> None:
+    """The reason says what is left and what a label costs, in the currency; without a price nothing is payable."""
+    budget = Budget(money=8, currency="EUR")
+    decision = exhausted(budget, Spent(99, money=7.95, each=0.08))
+    assert decision.stop
+    assert decision.kind == "budget"
+    assert decision.reason == "the budget of 8 EUR is spent: 0.05 EUR is left, and a label costs about 0.08 EUR"
+    assert exhausted(budget, Spent(100, money=8.0, each=0.08)).reason == "the budget of 8 EUR is spent"
+    assert exhausted(budget, Spent(50, money=4.0, each=0.08)).reason == "50 labels so far, 4 of 8 EUR spent"
+    assert payable(budget, Spent(0)) is None
+    assert payable(Budget(labels=3), Spent(0, each=1.0)) is None
+    assert not exhausted(budget, Spent(0)).stop
 
 
 def test_limits_of_labels_hours_money_and_days() -> None:

@@ -15,6 +15,7 @@ from alearn.loop.controller import run
 from alearn.loop.copies import Copies, copies_of
 from alearn.loop.plan import Step
 from alearn.loop.replaying import replay
+from alearn.loop.status import status_of
 from alearn.loop.undertaking import Undertaking, opened
 
 Make = Callable[..., Config]
@@ -68,6 +69,19 @@ def test_every_family_is_asked_about_once(thrice: Make, strategy: str) -> None:
     assert [len(one) for one in families] == [3] * DIGITS
     assert len(closed) == 2 * DIGITS
     assert left == 0
+
+
+def test_status_counts_no_copy_that_is_never_asked_about(thrice: Make) -> None:
+    """Of a family two are left out before any of it is asked about; at the end, and with `copies: each`, none is."""
+    with opened(thrice(budget={"labels": 10})) as loop:
+        run(loop)
+        assert loop.store.look().pool_left == 3 * DIGITS - 10
+        assert status_of(loop)["selectable"] == DIGITS - 10
+    with opened(thrice(budget={"labels": 10}, query={"copies": "each"})) as loop:
+        assert status_of(loop)["selectable"] == 3 * DIGITS - 10
+    with opened(thrice()) as loop:
+        run(loop)
+        assert status_of(loop)["selectable"] == 0
 
 
 def test_a_family_on_both_sides_is_never_trained_on(thrice: Make) -> None:

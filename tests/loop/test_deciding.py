@@ -10,6 +10,7 @@ import pytest
 
 from alearn.config import Config
 from alearn.loop.controller import Outcome, run
+from alearn.loop.forecasting import holdout_full, in_words, outlook
 from alearn.loop.plan import Step
 from alearn.loop.status import status_of
 from alearn.loop.undertaking import opened
@@ -113,3 +114,48 @@ def test_status_tells_how_far_the_target_is(config: Make, many: Any) -> None:
     assert found["forecast"]["words"]
     assert 0 <= found["forecast"]["chance"] <= 1
     assert found["hours"] > 0
+
+
+def test_the_forecast_is_of_certainty(config: Make, many: Any) -> None:
+    """The metric has to be above the target by what its bound needs; by less on a hold-out that may grow, which is
+    then counted.
+    """
+    asked = looking(config, many, target={"value": 0.9})
+    finished(asked)
+    told = []
+    for most in (70, 110, 1000):
+        with opened(looking(config, many, target={"value": 0.9}, holdout={"most": most})) as loop:
+            history, seen = loop.store.rounds.history(), loop.store.look()
+            far = outlook(loop, history, seen)
+            assert far is not None
+            assert far.measured is not None
+            told.append(far)
+            assert status_of(loop)["forecast"]["holdout"] == far.holdout
+            full = holdout_full(loop, seen)
+            assert full == min(most, seen.holdout_held + seen.holdout_left)
+            assert far.holdout <= full - history[-1][1]["accuracy"].n
+            assert "certain at 0.9" in in_words(loop, far, seen)
+    assert all(1 >= one.measured > 0.9 for one in told)
+    assert told[0].measured > told[1].measured > told[2].measured
+    assert told[0].chance <= told[1].chance <= told[2].chance
+    assert told[0].holdout < told[1].holdout
+
+
+def test_where_only_the_hold_out_is_missing_it_is_said(config: Make, many: Any) -> None:
+    """The metric is far above the target, forty labels cannot show it, and more may be asked for."""
+    asked = looking(config, many, target={"value": 0.88}, holdout={"size": 30, "most": 30}, budget={"labels": 120})
+    finished(asked)
+    with opened(looking(config, many, target={"value": 0.88}, holdout={"size": 30, "most": 300})) as loop:
+        found = status_of(loop)["forecast"]
+    assert found["labels"]["median"] == 0
+    assert found["holdout"] > 0
+    assert "of the hold-out, which is what is missing" in found["words"]
+
+
+def test_a_target_that_is_hit_has_no_forecast(config: Make, many: Any) -> None:
+    """There is nothing to come."""
+    easy = looking(config, many, target={"value": 0.4})
+    finished(easy)
+    with opened(easy) as loop:
+        assert history(easy)[-1][0].kind == "target"
+        assert status_of(loop)["forecast"] is None

@@ -53,8 +53,13 @@ SAME = dict.fromkeys(("training set", "weights", "metrics", "picks", "queue"), "
         {"query": {"batch": 8, "strategy": "badge"}, "budget": {"labels": 40}, "holdout": {"size": 12, "rate": 0.4}},
         {"query": {"strategy": "auto"}, "guard": {"share": 0.3}, "budget": {"labels": 40}},
         {"query": {"strategy": "epig"}, "queue": {"low": 4, "high": 12}},
+        {
+            "holdout": {"size": 30, "share": 0.7, "sampling": "weighted"},
+            "target": {"metric": "f1", "positive": "odd", "value": 0.999},
+            "budget": {"labels": 50},
+        },
     ],
-    ids=["margin", "badge", "auto and a guard", "epig and a queue"],
+    ids=["margin", "badge", "auto and a guard", "epig and a queue", "a weighted hold-out"],
 )
 def test_every_round_comes_out_the_same(config: MakeConfig, sections: Mapping[str, Any]) -> None:
     """Training set, weights, metrics, picks and queue, from the first round to the last."""

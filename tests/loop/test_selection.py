@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alearn.loop.selection import holdout_draw
+from alearn.loop.drawing import Drawing
+from alearn.loop.selection import holdout_room
 from alearn.store.items import Candidate
 from alearn.store.tables import PickRow
 
@@ -26,13 +27,23 @@ def states(draw: st.DrawFn) -> tuple[list[Candidate], list[PickRow]]:
     return candidates, [pick(one.key, "holdout" if one.holdout else "query", draw(closed)) for one in picked]
 
 
+def draw(
+    candidates: list[Candidate], picks: list[PickRow], *, room: int, size: int, rate: float, seed: int
+) -> list[str]:
+    """What an even drawing comes to."""
+    count = holdout_room(candidates, picks, room=room, size=size, rate=rate)
+    picked = {one.key for one in picks}
+    left = [one for one in candidates if one.holdout and one.key not in picked]
+    return Drawing(seed).draw(left, max(count, 0))[0]
+
+
 @given(states(), st.integers(1, 20), st.integers(0, 30), st.floats(0, 1), st.integers(0, 5))
 def test_the_draw_is_sound_and_a_loop_always_gets_on(
     state: tuple[list[Candidate], list[PickRow]], room: int, size: int, rate: float, seed: int
 ) -> None:
     """Unpicked hold-out items, at most what is wanted; and where the pool cannot fill the room the hold-out does."""
     candidates, picks = state
-    drawn = holdout_draw(candidates, picks, room=room, size=size, rate=rate, seed=seed)
+    drawn = draw(candidates, picks, room=room, size=size, rate=rate, seed=seed)
     picked = {one.key for one in picks}
     held = sum(one.purpose == "holdout" and one.closed != "skipped" for one in picks)
     left = {one.key for one in candidates if one.holdout} - picked
@@ -49,7 +60,7 @@ def test_a_batch_of_one_keeps_the_share(size: int, rate: float, seed: int) -> No
     candidates = [Candidate(f"k{at}", f"g{at}", at % 2 == 0) for at in range(200)]
     picks: list[PickRow] = []
     while len(picks) < 60:
-        drawn = holdout_draw(candidates, picks, room=1, size=size, rate=rate, seed=seed)
+        drawn = draw(candidates, picks, room=1, size=size, rate=rate, seed=seed)
         taken = {one.key for one in picks}
         key = drawn[0] if drawn else next(one.key for one in candidates if not one.holdout and one.key not in taken)
         picks.append(pick(key, "holdout" if drawn else "query", "labeled"))

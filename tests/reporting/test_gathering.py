@@ -11,13 +11,17 @@ import pytest
 import yaml
 
 from alearn.config import Config, parse
+from alearn.config.sections import CostsSpec
 from alearn.loop.autolabel import Terms, give, offer
 from alearn.loop.controller import run
+from alearn.loop.drawing import counts_for
 from alearn.loop.intake import take_in
 from alearn.loop.status import status_of
 from alearn.loop.team import team_of
 from alearn.loop.undertaking import opened
 from alearn.reporting.gathering import gather, shown_items
+from alearn.reporting.page import page
+from alearn.reporting.savings import spent_of
 
 Make = Callable[..., Config]
 Numbers = dict[str, Any]
@@ -64,6 +68,26 @@ def test_the_bins_give_the_calibration_error(numbers: Numbers) -> None:
     assert all(one["from"] <= one["confidence"] <= one["to"] + 1e-9 for one in bins)
 
 
+def test_a_weighted_hold_out_is_weighed_everywhere(make: Make) -> None:
+    """Metrics, classes and bins count a label for what it stands for; counts of labels count each for one."""
+    config = make(holdout={"sampling": "weighted"}, target={"metric": "f1", "positive": "odd", "value": 0.97})
+    with opened(config) as loop:
+        run(loop)
+        found, status = gather(loop, "my loop.yaml"), status_of(loop)
+        weights = counts_for(loop, [item for _, item in loop.store.annotations.labels() if item.holdout])
+    held = found["holdout"]
+    assert 0.5 * held["labels"] < held["worth"] < 5 * held["labels"]
+    assert len(set(weights.values())) > 1
+    assert np.mean(list(weights.values())) == pytest.approx(1, abs=1e-4)
+    for name, one in status["metrics"].items():
+        assert held["overall"][name]["value"] == pytest.approx(one["value"], abs=1e-6), name
+    matrix = np.array(held["confusion"])
+    assert held["overall"]["accuracy"]["value"] != pytest.approx(np.trace(matrix) / matrix.sum(), abs=1e-4)
+    assert held["classes"][1]["f1"]["value"] == pytest.approx(held["overall"]["f1"]["value"])
+    assert sum(one["items"] for one in held["calibration"]) == held["labels"] == len(weights)
+    assert "drawn evenly" in page(found, {})
+
+
 def test_what_was_spent_adds_up(ran: Config, numbers: Numbers) -> None:
     """Labels by what they were for; annotators and hours as `alearn annotators` and `alearn status` say."""
     spent = numbers["spent"]
@@ -73,6 +97,17 @@ def test_what_was_spent_adds_up(ran: Config, numbers: Numbers) -> None:
         assert numbers["team"] == team_of(loop)
         assert round(spent["hours"], 2) == status_of(loop)["hours"]
     assert {one["name"] for one in numbers["team"]["annotators"]} == {"annotator-1", "annotator-2"}
+
+
+def test_what_it_cost_is_told_where_there_are_prices(ran: Config, numbers: Numbers) -> None:
+    """Answers times their price, as `alearn annotators` adds it up; without a price nothing is said of money."""
+    assert numbers["spent"]["money"] is None
+    priced = ran.model_copy(update={"costs": CostsSpec(annotation=0.25, currency="doubloons")})
+    with opened(priced, create=False) as loop:
+        spent, team = spent_of(loop), team_of(loop)
+    assert spent["money"] == spent["annotations"] * 0.25 == sum(one["cost"] for one in team["annotators"])
+    assert spent["money_each"] == pytest.approx(spent["money"] / spent["labels"])
+    assert spent["currency"] == "doubloons"
 
 
 def test_the_curve_and_the_rounds_are_the_history(ran: Config, numbers: Numbers) -> None:

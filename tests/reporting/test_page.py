@@ -136,6 +136,22 @@ def test_whatever_text_is_hostile_it_stays_a_text(ran: Config, numbers: Numbers)
         assert_stands_alone(page({**bad, part: {"unknown": HOSTILE}}, {}))
 
 
+def test_costs_are_shown_in_their_currency(numbers: Numbers) -> None:
+    """At the top, in the first sentences and in the table, with the limit; and a hostile currency is a text."""
+    limited = {**numbers["spent"]["budget"], "money": 100}
+    for currency in ("doubloons", HOSTILE):
+        spent = {"money": 12.5, "money_each": 0.054, "currency": currency, "budget": limited}
+        shown = page({**numbers, "spent": {**numbers["spent"], **spent}}, {})
+        assert_stands_alone(shown)
+        said = unescape(shown)
+        assert f"of a budget of 100 {currency}" in said
+        assert f"labels were spent, in 15 minutes of annotators' work, for 12.50 {currency}" in re.sub(
+            r"in [\d.]+ \w+ of", "in 15 minutes of", said
+        )
+        assert said.count(f"12.50 {currency}") == 3
+        assert f"0.05 {currency}" in said
+
+
 def test_hostile_texts_are_shown_as_they_are(numbers: Numbers) -> None:
     """A text item's excerpt is what a person reads, with nothing lost."""
     items = [{**one, "text": HOSTILE, "uri": None, "name": None} for one in numbers["hardest"]["items"]]

@@ -83,23 +83,28 @@ def figures(
     confidence: float = 0.95,
     rng: np.random.Generator,
     even: bool = False,
+    weights: ArrayLike | None = None,
 ) -> Figures:
     """All figures of labels `y` (n,) in [0, C) and `proba` (n, C), with central intervals at `confidence` in [0, 1).
 
-    `groups` (n,) name what was drawn together. `even`: see `bootstrap`; exact intervals stay exact.
+    `groups` (n,) name what was drawn together. `even` and `weights` (n,): see `bootstrap`; exact intervals stay exact,
+    but with weights there are none.
     """
     labels, p = np.asarray(y, dtype=np.intp), np.asarray(proba)
     _, group = np.unique(np.asarray(groups), return_inverse=True)
-    single = len(labels) == int(group.max(initial=-1)) + 1
+    single = weights is None and len(labels) == int(group.max(initial=-1)) + 1
+    each = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
     overall = {
-        name: bootstrap(labels, p, group, rule, positive=positive, confidence=confidence, rng=rng, even=even)
+        name: bootstrap(
+            labels, p, group, rule, positive=positive, confidence=confidence, rng=rng, even=even, weights=each
+        )
         for name, rule in {**METRICS, **MORE}.items()
     }
     if single:
         right = exact(int(np.count_nonzero(p.argmax(axis=1) == labels)), len(labels), confidence=confidence)
         overall |= {"accuracy": right, "micro_f1": right}
     draws = rng.standard_exponential((int(group.max(initial=-1)) + 2, RESAMPLES))
-    rows = (_of_class(one, labels, p, group, draws, single, confidence) for one in range(p.shape[1]))
+    rows = (_of_class(one, labels, p, group, draws, single, confidence, each) for one in range(p.shape[1]))
     return Figures(overall, tuple(rows))
 
 
@@ -111,32 +116,34 @@ def _of_class(  # noqa: PLR0917 - one class of what `figures` was given
     draws: Weights,
     single: bool,
     confidence: float,
+    each: Values,
 ) -> ClassFigures:
     is_label, is_predicted = y == one, proba.argmax(axis=1) == one
     hit = is_label & is_predicted
     counts = (int(is_label.sum()), int(is_predicted.sum()))
-    imagined = draws[-1] * len(y) / max(len(draws) - 1, 1)
-    hits, labels, predicted = (which @ draws[group] for which in (hit, is_label, is_predicted))
-    f1 = _ratio(2 * hits, labels + predicted, imagined, 2 * int(hit.sum()), sum(counts), confidence, twice=2.0)
+    imagined = draws[-1] * len(y) / max(len(draws) - 1, 1) * float((each**2).sum() / max(each.sum(), 1.0))
+    hits, labels, predicted = (which @ (draws[group] * each[:, None]) for which in (hit, is_label, is_predicted))
+    hit_, label_, predicted_ = (float(which @ each) for which in (hit, is_label, is_predicted))
+    f1 = _ratio(2 * hits, labels + predicted, imagined, 2 * hit_, label_ + predicted_, sum(counts), confidence, 2.0)
     if single:
         precision, recall = (exact(int(hit.sum()), of, confidence=confidence) for of in counts[::-1])
     else:
-        precision = _ratio(hits, predicted, imagined, int(hit.sum()), counts[1], confidence)
-        recall = _ratio(hits, labels, imagined, int(hit.sum()), counts[0], confidence)
+        precision = _ratio(hits, predicted, imagined, hit_, predicted_, counts[1], confidence)
+        recall = _ratio(hits, labels, imagined, hit_, label_, counts[0], confidence)
     return ClassFigures(precision, recall, f1, *counts)
 
 
 def _ratio(  # noqa: PLR0917 - a ratio and what may come on top of it
-    part: Values, whole: Values, more: Values, hits: int, of: int, confidence: float, *, twice: float = 1.0
+    part: Values, whole: Values, more: Values, hits: float, of: float, n: int, confidence: float, twice: float = 1.0
 ) -> Interval:
-    """`hits` / `of` with an interval from resamples of both: one imagined group misses for the low end, hits for the
-    high one. A hit counts `twice` in the part and in the whole."""
-    if of == 0:
+    """`hits` / `of`, of `n` items, with an interval from resamples of both: one imagined group misses for the low end,
+    hits for the high one. A hit counts `twice` in the part and in the whole."""
+    if n == 0:
         return unknown(0)
     tail, value = (1 - confidence) / 2, hits / of
     low = float(np.quantile(part / (whole + more), tail, method="lower"))
     high = float(np.quantile((part + twice * more) / (whole + twice * more), 1 - tail, method="higher"))
-    return Interval(value, min(low, value), max(high, value), of)
+    return Interval(value, min(low, value), max(high, value), n)
 
 
 def _counts(y: Labels, proba: Proba, weights: Weights) -> tuple[Weights, Weights, Weights]:

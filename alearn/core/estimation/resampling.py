@@ -51,24 +51,26 @@ def bootstrap(
     rng: np.random.Generator,
     resamples: int = 1000,
     even: bool = False,
+    weights: ArrayLike | None = None,
 ) -> Interval:
     """The metric of labels `y` (n,) in [0, C) and `proba` (n, C), with its interval at `confidence` in [0, 1).
 
     `groups` (n,) name what was drawn together: items of a group count as one piece of evidence. Each bound leaves
     (1 - confidence) / 2 outside, so `low` alone is a lower bound at confidence (1 + confidence) / 2. `positive` is the
     class that a metric about one class is about. `even` bounds are right on the average; others hold at least as often
-    as they say.
+    as they say. `weights` (n,), mean 1, say for how much each item counts where some were likelier to be drawn.
 
     Raises:
         KeyError: `metric` is not in METRICS.
     """
     rule = METRICS[metric] if isinstance(metric, str) else metric
     labels, p = np.asarray(y, dtype=np.intp), np.asarray(proba)
-    value = rule.compute(labels, p, positive)
+    each = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
+    value = rule.compute(labels, p, positive, each)
     if math.isnan(value):
         return unknown(len(labels))
     _, group = np.unique(np.asarray(groups), return_inverse=True)
-    seen = _Seen(rule, labels, p, positive, group)
+    seen = _Seen(rule, labels, p, positive, group, each)
     tail = (1 - confidence) / 2
     resamples = max(resamples, min(math.ceil(IN_TAIL / tail), MOST))
     below, above = seen.drawn(resamples, rng, even=even)
@@ -83,17 +85,26 @@ Imagined = tuple[int, int]
 
 @dataclass(frozen=True)
 class _Seen:
-    """What was measured, and how: `group` (n,) numbers the groups from 0."""
+    """What was measured, and how: `group` (n,) numbers the groups from 0, `each` (n,) is for how much items count."""
 
     rule: Metric
     y: Labels
     proba: Proba
     positive: int | None
     group: NDArray[np.intp]
+    each: NDArray[np.float64]
 
     @property
     def groups(self) -> int:
         return int(self.group.max()) + 1
+
+    @property
+    def typical(self) -> float:
+        """What an unseen group weighs: as many items as the mean, each as heavy as the mean of what they stand for.
+
+        What is likely not to be drawn is likely not to be seen, and weighs more (Kish's mean of the weights).
+        """
+        return len(self.y) / self.groups * float((self.each**2).sum() / self.each.sum())
 
     def drawn(self, resamples: int, rng: np.random.Generator, *, even: bool) -> tuple[Values, Values]:
         """The metric in resamples for the lower bound and for the upper, each (resamples,)."""
@@ -138,13 +149,13 @@ class _Seen:
     def _weighted(self, imagined: tuple[Imagined, ...], draws: Weights) -> Values:
         """The metric under weights for each group, (groups, R) -> (R,); what is imagined has the last rows.
 
-        An imagined item weighs as a group of mean size.
+        An imagined item weighs as a typical group.
         """
-        weights = draws[self.group]
+        weights = draws[self.group] * self.each[:, None]
         if not imagined:
             return self.rule.weighted(self.y, self.proba, weights, self.positive)
         labels, predicted = zip(*imagined, strict=True)
         rows = np.eye(self.proba.shape[1], dtype=self.proba.dtype)[list(predicted)]
-        weights = np.concatenate([weights, draws[self.groups :] * len(self.y) / self.groups])
+        weights = np.concatenate([weights, draws[self.groups :] * self.typical])
         y, proba = np.append(self.y, labels), np.concatenate([self.proba, rows])
         return self.rule.weighted(y, proba, weights, self.positive)

@@ -14,12 +14,13 @@ are tuned by benchmarks/forecast.py on seeds that its report leaves out.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from alearn.core.curves import Curve
+from alearn.core.forecast.certainty import Growth
 from alearn.core.forecast.forms import Form, forms
 from alearn.core.forecast.outlook import Outlook, Range, range_of
 
@@ -67,13 +68,28 @@ class Forecast:
         there = self._curves(np.array([self.last, self.last + more]))
         return range_of(there[:, 1] - there[:, 0])
 
-    def outlook(self, level: float, pool: int) -> Outlook:
-        """How many more labels it takes until a round measures `level`, of a pool that holds `pool` more."""
+    def outlook(self, level: float, pool: int, growth: Growth | None = None) -> Outlook:
+        """How many more labels it takes until a round measures `level`, of a pool that holds `pool` more.
+
+        With the `growth` of the hold-out: until a round measures so much that `level` is certain; the labels that the
+        hold-out gets meanwhile come on top.
+        """
         more = np.unique(np.concatenate([[0.0], np.geomspace(1, max(pool, 1), GRID), [float(max(pool, 0))]]))
         more = more[more <= pool]
-        there = self._measured(self.last + more) >= level
+        needed = np.full(len(more), level) if growth is None else growth.level(level, self.last + more)
+        there = self._measured(self.last + more) >= needed
         found = np.where(there.any(axis=1), more[there.argmax(axis=1)], math.inf)
-        return Outlook(self.now, level, range_of(found), float(np.isfinite(found).mean()), pool)
+        far = Outlook(self.now, level, range_of(found), float(np.isfinite(found).mean()), pool)
+        return far if growth is None else self._certain(far, growth)
+
+    def _certain(self, far: Outlook, growth: Growth) -> Outlook:
+        """With what has to be measured, and the hold-out's labels, when it is certain or the pool is empty."""
+        median = far.labels.median
+        last = self.last + (median if math.isfinite(median) else far.pool)
+        measured = float(growth.level(far.level, last))
+        if median <= 0:
+            return replace(far, measured=measured, holdout=growth.missing(self.now, far.level, last))
+        return replace(far, measured=measured, holdout=int(growth.labels(last)) - growth.interval.n)
 
     def _measured(self, labels: Floats) -> Floats:
         """What a round would measure on each draw: the curve and a round's noise, which is not its drift, (S, L)."""

@@ -10,7 +10,7 @@ on fewer than 30 labels.
 
 from __future__ import annotations
 
-from alearn.core.stopping.budget import Budget, Spent, exhausted
+from alearn.core.stopping.budget import Budget, Spent, amount, exhausted, payable
 from alearn.core.stopping.decision import Decision, Kind, all_of, any_of
 from alearn.core.stopping.looks import look_confidence, look_confidences, overlap
 from alearn.core.stopping.plateau import plateau
@@ -28,6 +28,7 @@ __all__ = [
     "Target",
     "all_of",
     "always_valid_bound",
+    "amount",
     "any_of",
     "changed",
     "decide",
@@ -36,6 +37,7 @@ __all__ = [
     "look_confidence",
     "look_confidences",
     "overlap",
+    "payable",
     "plateau",
     "reached",
     "stable",

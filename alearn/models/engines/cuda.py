@@ -45,12 +45,31 @@ def driver() -> bool:
     return True
 
 
+def exact() -> None:
+    """Turn TF32 off, in which convolutions would round float32 to ten bits, and products of matrices if told to.
+
+    For the whole process, and once: a flag that each thread set and put back would be put back under the other.
+    """
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def full(error: BaseException) -> bool:
+    """Whether an error says that a memory, the GPU's or the processor's, did not suffice.
+
+    NVIDIA's libraries have words of their own; and without room for its workspace no way to convolve is found at all.
+    """
+    signs = ("alloc_failed", "unable to find an engine to execute")
+    return lacks_memory(error) or (isinstance(error, RuntimeError) and any(one in str(error).lower() for one in signs))
+
+
 def open_module(module: nn.Module, precision: Precision, dtype: str) -> Engine:
     """An engine for a module of one output, which is given as `dtype`: float32 or float16."""
     import torch
 
-    # For the whole process, and once: a flag that each thread set and put back would be put back under the other.
-    torch.backends.cudnn.allow_tf32 = False
+    exact()
     module = module.eval().to("cuda").to(memory_format=torch.channels_last)
     torch.cuda.synchronize()
     streams = threading.local()
@@ -63,7 +82,7 @@ def open_module(module: nn.Module, precision: Precision, dtype: str) -> Engine:
                 found = _computed(module, feed, precision).to(getattr(torch, dtype)).cpu()
             return found.numpy()
         except RuntimeError as error:
-            if lacks_memory(error):
+            if full(error):
                 torch.cuda.empty_cache()
                 raise MemoryError(str(error)) from error
             raise

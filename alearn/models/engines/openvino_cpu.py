@@ -65,8 +65,18 @@ def open_graph(path: Path, precision: Precision) -> Engine:
     return Engine(PACKAGE, importlib.metadata.version(PACKAGE), precision, once, workers=workers)
 
 
-@cache
+_ONCE = threading.Lock()
+
+
 def _core() -> Any:
+    with _ONCE:
+        return _opened()
+
+
+@cache
+def _opened() -> Any:
     import openvino
 
+    # Its bindings look NumPy up at their first use of a type: two threads that do so at once wait for each other.
+    openvino.Type.f32.to_dtype()
     return openvino.Core()

@@ -87,7 +87,7 @@ class Course:
         student, widths = self.student, outputs_of(self.teacher)
         self.say(f"{self.name}: {ratio:.0%} of the channels cut, the layers fitted again")
         self.left = thin(student, [pixels[:RANKED]], ratio, keep=[student.head], left=self.left, widths=widths)
-        refit(student, self.teacher, self.left, pixels, seed=self.seed)
+        refit(student, self.teacher, self.left, pixels, seed=self.seed, where=self.lesson.where)
         fit_head(student, self.lesson)
 
     def _imitating(self) -> None:

@@ -22,9 +22,10 @@ from torch.nn import functional
 
 from alearn.models.pruning.refitting import ridge
 from alearn.models.pruning.running import outputs
+from alearn.models.training import device
 from alearn.models.training.fitting import Plan, Report, fit, logits_of
 from alearn.models.training.inputs import Inputs, Rows, Stored
-from alearn.models.training.tail import Tail
+from alearn.models.training.tail import Embedding, Tail
 
 HEAD_RIDGE = 0.1
 CHECKED = 0.2
@@ -64,10 +65,11 @@ class Gallery:
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """What a teacher says of a gallery: `logits` (n, C), float32, calibrated."""
+    """What a teacher says of a gallery: `logits` (n, C), float32, calibrated; it is learned on the device `where`."""
 
     gallery: Gallery
     logits: NDArray[np.float32]
+    where: torch.device = device.CPU
 
     @property
     def proba(self) -> NDArray[np.float32]:
@@ -80,10 +82,10 @@ class Lesson:
         return self.gallery.take(np.sort(chosen))[0]
 
 
-def lesson(teacher: Tail, parts: Sequence[tuple[Inputs, Rows]]) -> Lesson:
+def lesson(teacher: Tail, parts: Sequence[tuple[Inputs, Rows]], where: torch.device = device.CPU) -> Lesson:
     """What a whole tail says of these items; raises ModelError: it cannot be exported."""
     gallery = Gallery(*parts)
-    return Lesson(gallery, outputs(teacher, gallery, np.arange(len(gallery))))
+    return Lesson(gallery, outputs(teacher, gallery, np.arange(len(gallery)), where), where)
 
 
 def imitate(
@@ -94,15 +96,15 @@ def imitate(
     They learn from what the stages before them give, which is computed once. What comes of it is taken only where it is
     nearer to the teacher on items that were set aside.
     """
-    behind, inputs = _behind(student, first), _stored(student, given.gallery, first)
+    behind, inputs = _behind(student, first), _stored(student, given, first)
     order = np.random.default_rng(seed).permutation(len(inputs))
     checked, taught = np.split(order, [max(1, int(CHECKED * len(order)))])
     if not plan.most or not len(taught):
         return
     wanted = given.proba
-    start = _distance(logits_of(behind, inputs, checked), wanted[checked])
+    start = _distance(logits_of(behind, inputs, checked, where=given.where), wanted[checked])
     found = fit(
-        behind, inputs, wanted, rows=taught, validation=checked, plan=plan, seed=seed,
+        behind, inputs, wanted, rows=taught, validation=checked, plan=plan, seed=seed, where=given.where,
         checkpoint=checkpoint, report=report,
     )  # fmt: skip
     if min(found.validation) < start:
@@ -113,7 +115,7 @@ def imitate(
 @torch.no_grad()
 def fit_head(student: Tail, given: Lesson) -> None:
     """Give a whole tail, whose temperature is 1, the head that says nearest to what its teacher says, in place."""
-    embeddings = outputs(_Embedding(student), given.gallery, np.arange(len(given.gallery)))
+    embeddings = outputs(Embedding(student), given.gallery, np.arange(len(given.gallery)), given.where)
     weights, constant = ridge(
         torch.from_numpy(embeddings).double(), torch.from_numpy(given.logits).double(), HEAD_RIDGE
     )
@@ -129,23 +131,16 @@ def _behind(student: Tail, first: int) -> Tail:
     return found
 
 
-def _stored(student: Tail, gallery: Gallery, first: int) -> Inputs:
+def _stored(student: Tail, given: Lesson, first: int) -> Inputs:
     """What the first stages give of all rows."""
-    return Stored(outputs(_Before(student, first), gallery, np.arange(len(gallery)))) if first else gallery
+    if not first:
+        return given.gallery
+    return Stored(outputs(_Before(student, first), given.gallery, np.arange(len(given.gallery)), given.where))
 
 
 def _distance(logits: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
     """The mean cross-entropy, as `fit` computes it."""
     return float(functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(wanted)))
-
-
-class _Embedding(nn.Module):
-    def __init__(self, tail: Tail) -> None:
-        super().__init__()
-        self.tail = tail
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        return self.tail.embedding(pixels)
 
 
 class _Before(nn.Module):

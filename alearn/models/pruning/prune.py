@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from alearn.errors import ModelError
@@ -28,6 +29,7 @@ from alearn.models.pruning.imitation import lesson
 from alearn.models.pruning.running import outputs
 from alearn.models.pruning.taps import embedded, probe
 from alearn.models.pruning.teacher import whole, without
+from alearn.models.training.device import device
 from alearn.models.training.fitting import Plan
 from alearn.models.training.inputs import Inputs, Rows
 from alearn.models.training.starts import default_start
@@ -118,6 +120,7 @@ def prune(
     tolerance: float,
     budget: Budget,
     recipe: Recipe | None = None,
+    engine: str = "auto",
     seed: int,
     folder: Path,
     say: Say | None = None,
@@ -128,8 +131,8 @@ def prune(
     `unlabeled` pictures of the pool. `taps` are earlier ones that a linear head's network may be cut behind; a tuned
     one is not. Labels of one of the `groups` are set aside together. A tuned model was trained for `epochs`, none: all
     of its plan. `strength` is that of linear heads, as in `fit_head`. A step is accepted where a metric of METRICS
-    loses at most `tolerance`, all before it included. The state is kept in `folder`, which its owner removes when the
-    result is safe.
+    loses at most `tolerance`, all before it included. `engine` is the loop's `model.engine`, which says what device
+    trains. The state is kept in `folder`, which its owner removes when the result is safe.
 
     Raises:
         ModelError: texts; no such tap; a model that is pruned already; torch-pruning is missing; the network has layers
@@ -139,7 +142,8 @@ def prune(
     tied = None if groups is None else numbered(groups, len(y))
     run = _Run(
         _Subject(model, network, x), labeled, unlabeled, y, tied, epochs, strength,
-        Gate(metric, positive, tolerance, seed), recipe or Recipe(), seed, folder, say or (lambda _: None),
+        Gate(metric, positive, tolerance, seed), recipe or Recipe(), device(engine), seed, folder,
+        say or (lambda _: None),
     )  # fmt: skip
     run.refuse_what_cannot_be_done()
     return run.pruned(taps, budget, name, size)
@@ -178,6 +182,7 @@ class _Run:
     strength: float | None
     gate: Gate
     recipe: Recipe
+    where: torch.device
     seed: int
     folder: Path
     say: Say
@@ -223,7 +228,7 @@ class _Run:
         None is: this run, and no step.
         """
         network, y, classes = self.subject.network, self.y, self.subject.model.classes
-        behind = embedded(network, taps, self.labeled)
+        behind = embedded(network, taps, self.labeled, self.where)
         every = {**behind, network.chain.last: self.subject.x}
         found = probe(every, y, classes, self.gate, groups=self.groups, strength=self.strength, seed=self.seed)
         step = Step(0.0, found.found, found.verdict, found.tap)
@@ -268,7 +273,7 @@ class _Run:
         start = model.start if isinstance(model, Tuned) else None
         start = start or default_start(network)
         first = 0 if start is None else network.chain.place(start) + 1
-        given = lesson(teacher, parts)
+        given = lesson(teacher, parts, self.where)
         return Course(teacher, given, first, self.recipe.plan, self.seed, self.folder, name, self.say)
 
     def _without(self, held: Rows, number: int) -> Course:
@@ -288,6 +293,7 @@ class _Run:
             epochs=self.epochs,
             strength=self.strength,
             seed=self.seed,
+            where=self.where,
             checkpoint=self.folder / f"teacher-{number}.safetensors",
             report=lambda epoch, loss, _: self.say(f"fold {number + 1}: unpruned, epoch {epoch}, loss {loss:.3f}"),
         )
@@ -295,5 +301,5 @@ class _Run:
     def _proba(self, tails: Sequence[Tail], held: Sequence[Rows]) -> NDArray[np.float32]:
         """What each says of its rows, one below the other."""
         return np.concatenate(
-            [softmax(outputs(one, self.labeled, rows)) for one, rows in zip(tails, held, strict=True)]
+            [softmax(outputs(one, self.labeled, rows, self.where)) for one, rows in zip(tails, held, strict=True)]
         )

@@ -15,6 +15,7 @@ Source: He et al., Channel Pruning for Accelerating Very Deep Neural Networks, I
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from alearn.models.pruning.channels import Left, mixes
+from alearn.models.training import device
 from alearn.models.training.tail import Tail
 
 SAMPLES = 12_288
@@ -32,12 +34,38 @@ RIDGE = 1e-3
 _CHUNK = 64
 
 
-@torch.no_grad()
-def refit(student: Tail, teacher: Tail, left: Left, pixels: Tensor, *, seed: int) -> None:
+def refit(
+    student: Tail, teacher: Tail, left: Left, pixels: Tensor, *, seed: int, where: torch.device = device.CPU
+) -> None:
     """Fit the dense convolutions of a thinned whole tail in place, to imitate those of the tail that it was cut from.
 
     `pixels` (n, size, size, 3), uint8, are a few hundred items. Depthwise convolutions and the head stay as they are.
+    It is computed on a device, or on the CPU where that has not the memory for the activations of all items.
     """
+    fitted = None if where.type == "cpu" else _elsewhere(student, teacher, left, pixels, seed=seed, where=where)
+    if fitted is None:
+        _refit(student, teacher, left, pixels, seed)
+    else:
+        student.load_state_dict(fitted)
+
+
+def _elsewhere(
+    student: Tail, teacher: Tail, left: Left, pixels: Tensor, *, seed: int, where: torch.device
+) -> dict[str, Tensor] | None:
+    """What `_refit` makes of a copy of the student on a device; None: the memory was full."""
+    try:
+        copy, example = (deepcopy(one).to(where) for one in (student, teacher))
+        _refit(copy, example, left, pixels.to(where), seed)
+        return {name: value.cpu() for name, value in copy.state_dict().items()}
+    except (MemoryError, RuntimeError) as error:
+        if not device.full(error):
+            raise
+    device.free(where)
+    return None
+
+
+@torch.no_grad()
+def _refit(student: Tail, teacher: Tail, left: Left, pixels: Tensor, seed: int) -> None:
     assert student.entry is not None
     assert teacher.entry is not None
     ours, theirs = student.entry(pixels), teacher.entry(pixels)
@@ -100,7 +128,7 @@ class _Look:
     def _chosen(self, given: Tensor, chunk: int) -> Tensor:
         """The numbers of the places that are looked at in a chunk of items."""
         rng = np.random.default_rng([self.seed, chunk])
-        return torch.from_numpy(rng.permutation(given[0, 0].numel())[: self.places])
+        return torch.from_numpy(rng.permutation(given[0, 0].numel())[: self.places]).to(given.device)
 
 
 def _patches(layer: nn.Module, x: Tensor) -> Tensor:

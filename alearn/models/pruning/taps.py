@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from alearn.core.metrics import METRICS
@@ -18,6 +19,7 @@ from alearn.models.networks import Network
 from alearn.models.networks.exporting import cut
 from alearn.models.pruning.gate import Comparison, Gate, Verdict, shortest_tap
 from alearn.models.pruning.running import outputs
+from alearn.models.training import device
 from alearn.models.training.inputs import Inputs
 from alearn.models.training.validation import lesson
 
@@ -35,14 +37,16 @@ class Probed:
     verdict: Verdict
 
 
-def embedded(network: Network, taps: Sequence[str], labeled: Inputs) -> dict[str, Floats]:
+def embedded(
+    network: Network, taps: Sequence[str], labeled: Inputs, where: torch.device = device.CPU
+) -> dict[str, Floats]:
     """{tap: the embeddings (n, D) of the items behind it}, in the order of the network, which runs once for all taps.
 
     Raises:
         ModelError: there is no such tap, or the network cannot be exported.
     """
     module, spans = cut(network, taps, "embedding")
-    x = outputs(module, labeled, np.arange(len(labeled)))
+    x = outputs(module, labeled, np.arange(len(labeled)), where)
     return {tap: x[:, start:stop] for tap, (start, stop) in (spans or {taps[0]: (0, x.shape[1])}).items()}
 
 

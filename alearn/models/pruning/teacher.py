@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from alearn.models.head import Head, fit_head, item_weights
 from alearn.models.networks import Network
+from alearn.models.training import device
 from alearn.models.training.fitting import Report, fit
 from alearn.models.training.inputs import Inputs, Rows
 from alearn.models.training.ladder import PLANS
@@ -48,6 +50,7 @@ def without(
     epochs: int | None = None,
     strength: float | None = None,
     seed: int,
+    where: torch.device = device.CPU,
     checkpoint: Path,
     report: Report | None = None,
 ) -> Tail:
@@ -61,10 +64,10 @@ def without(
         return whole(head, network)
     trained = Tail(network.chain, model.start, x.shape[1], model.classes)
     trained.wear(head)
-    inputs = labeled if model.start is None else behind(network, labeled, model.start)
+    inputs = labeled if model.start is None else behind(network, labeled, model.start, where=where)
     weights, plan = item_weights(y, model.classes), replace(PLANS[model.rung], stop=epochs)
     fit(
-        trained, inputs, y, rows=rows, weights=weights, plan=plan, seed=seed,
+        trained, inputs, y, rows=rows, weights=weights, plan=plan, seed=seed, where=where,
         checkpoint=checkpoint, report=report,
     )  # fmt: skip
     trained.temperature.fill_(model.temperature)

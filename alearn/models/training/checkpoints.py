@@ -18,10 +18,10 @@ from alearn.models.files import write_file
 
 
 def write(path: Path, key: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Replace the file; `facts` must be JSON."""
+    """Replace the file; `facts` must be JSON, and tensors may be on a GPU: in the file they are nowhere."""
     path.parent.mkdir(parents=True, exist_ok=True)
     said = {"run": json.dumps({"key": key, "facts": dict(facts)})}
-    write_file(path, save({name: value.contiguous() for name, value in tensors.items()}, metadata=said))
+    write_file(path, save({name: value.cpu().contiguous() for name, value in tensors.items()}, metadata=said))
 
 
 def read(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

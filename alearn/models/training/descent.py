@@ -1,22 +1,24 @@
 """One epoch of gradient descent, with its two dangers met: a loss that is no number, and a memory that is full.
 
-Invariant: an epoch is a function of the weights, the optimiser's state, the seed and the epoch's number.
+Invariant: an epoch is a function of the weights, the optimiser's state, the seed and the epoch's number. It goes on
+where the module is; the examples are on the CPU.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from alearn.errors import ModelError
-from alearn.models.training.inputs import Inputs, Rows
+from alearn.models.training import device
+from alearn.models.training.examples import Batch, Examples
+from alearn.models.training.inputs import Rows
 from alearn.models.training.tail import Tail
 
 HALVINGS = 6
@@ -51,23 +53,6 @@ class Plan:
         return self.epochs if self.stop is None else min(self.stop, self.epochs)
 
 
-@dataclass(frozen=True, eq=False)
-class Examples:
-    """Items with what is to be said of them: class numbers (N,), int64, or probabilities (N, C), float32.
-
-    `weights` (N,), float32, say how much each counts.
-    """
-
-    inputs: Inputs
-    targets: Tensor
-    weights: Tensor
-
-    def losses(self, logits: Tensor, rows: Rows) -> Tensor:
-        """The weighted loss of each row, (rows,)."""
-        each = functional.cross_entropy(logits.float(), self.targets[rows], reduction="none")
-        return each * self.weights[rows]
-
-
 class Descent:
     """A module, its optimiser, and the examples that it is trained on.
 
@@ -76,6 +61,7 @@ class Descent:
 
     def __init__(self, module: nn.Module, examples: Examples, plan: Plan, seed: int) -> None:
         self.module, self.examples, self.plan, self.seed = module, examples, plan, seed
+        self.device = device.home(module)
         self.optimiser = torch.optim.AdamW(
             [{"params": one, "pace": pace} for pace, one in paces(module, plan.decay)],
             lr=plan.rate,
@@ -125,16 +111,23 @@ class Descent:
         views = rng.integers(0, kinds, len(order)) if kinds > 1 else None
         _train(self.module)
         total = 0.0
-        # Dropout draws from torch's own generator, which is given back as it was.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(rng.integers(2**31)))
-            for start in range(0, len(order), self.plan.batch):
-                batch = slice(start, start + self.plan.batch)
-                self._set_rate(number + start / len(order))
-                total += self._step(order[batch], None if views is None else views[batch])
+        # Dropout draws from torch's own generator.
+        with device.steady(self.device, int(rng.integers(2**31))):
+            for at, batch in enumerate(self._batches(order, views)):
+                self._set_rate(number + at * self.plan.batch / len(order))
+                total += self._step(batch)
                 if not math.isfinite(total):
                     break
         return total / len(order)
+
+    def _batches(self, order: Rows, views: Rows | None) -> Iterator[Batch]:
+        """The rows in this order, as many as make a step."""
+
+        def taken(start: int) -> Batch:
+            part = slice(start, start + self.plan.batch)
+            return self.examples.batch(order[part], None if views is None else views[part], self.device)
+
+        return device.early(taken, range(0, len(order), self.plan.batch), self.device)
 
     def _set_rate(self, epochs: float) -> None:
         """Up, then down along the cosine; slower in the parts further from the head."""
@@ -144,38 +137,38 @@ class Descent:
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["pace"]
 
-    def _step(self, rows: Rows, views: Rows | None) -> float:
+    def _step(self, batch: Batch) -> float:
         """One step down; the sum of the rows' losses, or NaN without a step."""
-        while True:
-            try:
-                loss = self._gradient(rows, views)
-                break
-            except (MemoryError, RuntimeError) as error:
-                self._shrink(error)
+        while (loss := self._gradient(batch)) is None:
+            device.free(self.device)
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.plan.clip)
-        if not (math.isfinite(loss) and torch.isfinite(norm)):
+        # Asked together: each question makes the processor wait for a GPU.
+        found, steep = torch.stack([loss, norm]).tolist()
+        if not (math.isfinite(found) and math.isfinite(steep)):
             return math.nan
         self.optimiser.step()
-        return loss
+        return float(found)
 
-    def _gradient(self, rows: Rows, views: Rows | None) -> float:
-        """Add up the gradient of the mean loss, as many rows at once as the memory takes."""
-        self.optimiser.zero_grad()
-        total = 0.0
-        for start in range(0, len(rows), self.together):
-            part = slice(start, start + self.together)
-            given = self.examples.inputs.take(rows[part], None if views is None else views[part])
-            _refuse_unreal(given, rows[part])
-            loss = self.examples.losses(self.module(*given), rows[part]).sum()
-            (loss / len(rows)).backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach())
-        return total
+    def _gradient(self, batch: Batch) -> Tensor | None:
+        """Add up the gradient of the mean loss, as many rows at once as the memory takes; returns the sum of losses.
+
+        None: it was full, and half as many are taken at once from now on.
+        """
+        try:
+            self.optimiser.zero_grad()
+            losses = []
+            for part in batch.parts(self.together, self.device):
+                loss = part.losses(self.module(*part.given)).sum()
+                (loss / len(batch)).backward()  # type: ignore[no-untyped-call]
+                losses.append(loss.detach())
+            return torch.stack(losses).sum()
+        except (MemoryError, RuntimeError) as error:
+            self._shrink(error)
+        return None
 
     def _shrink(self, error: Exception) -> None:
         """Take half as many at once where the memory was full; raise what has another reason."""
-        if not isinstance(error, MemoryError) and not any(
-            sign in str(error).lower() for sign in ("out of memory", "can't allocate memory", "not enough memory")
-        ):
+        if not device.full(error):
             raise error
         if self.together == 1:
             raise ModelError(
@@ -203,13 +196,3 @@ def _train(module: nn.Module) -> None:
     for part in module.modules():
         if isinstance(part, _BatchNorm):
             part.eval()
-
-
-def _refuse_unreal(given: tuple[Tensor, ...], rows: Rows) -> None:
-    for tensor in given:
-        real = torch.isfinite(tensor).flatten(1).all(1)
-        if not real.all():
-            raise ModelError(
-                f"What a tail is trained on must be finite numbers. Item {rows[int((~real).nonzero()[0])]}, and "
-                f"{int((~real).sum()) - 1} more, are not. Embed the items again, or in float32."
-            )

@@ -1,6 +1,7 @@
 """Training a module over epochs: the same arguments give the same weights, whether the run was killed or not.
 
 Invariant: what a run has reached is on disk after each epoch, under a key that names all that the result depends on.
+Where it is computed is not among that: a run that was begun on a GPU goes on without one, and the other way round.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from torch import Tensor, nn
 
 from alearn.core.keys import fingerprint
 from alearn.models.serving import threads
-from alearn.models.training import checkpoints
-from alearn.models.training.descent import Descent, Examples, Plan, under
+from alearn.models.training import checkpoints, device
+from alearn.models.training.answers import answers
+from alearn.models.training.descent import Descent, Plan, under
+from alearn.models.training.examples import Examples
 from alearn.models.training.inputs import Inputs, Rows
 
 __all__ = ["Fit", "Plan", "Report", "fit", "logits_of"]
@@ -51,6 +54,7 @@ def fit(
     weights: NDArray[np.floating[Any]] | None = None,
     plan: Plan,
     seed: int,
+    where: torch.device = device.CPU,
     checkpoint: Path | None = None,
     report: Report | None = None,
 ) -> Fit:
@@ -58,35 +62,37 @@ def fit(
 
     `targets` are class numbers (N,), or probabilities (N, C) to be imitated; `weights` (N,) say how much an item
     counts; both are of all inputs, of which `rows` are trained on. With `checkpoint`, the state is written there after
-    each epoch, and a run with the same arguments goes on from it.
+    each epoch, and a run with the same arguments goes on from it. `where` is the device that trains; the module comes
+    back to the CPU.
 
     Raises:
         ModelError: an input is no number, the loss is none at any rate, or one item is too much for the memory.
     """
     torch.set_num_threads(threads())
-    descent = Descent(module, _examples(inputs, targets, weights), plan, seed)
-    key = _key(descent, rows, validation) if checkpoint else ""
-    past = _resumed(descent, checkpoints.read(checkpoint, key) if checkpoint else None)
-    while not past.over(plan):
-        past.losses.append(descent.epoch(rows, past.done))
-        if validation is not None:
-            past.judge(descent, validation)
-        if checkpoint:
-            checkpoints.write(checkpoint, key, descent.state() | past.tensors(), past.facts(descent))
-        if report:
-            report(past.done, past.losses[-1], past.validation[-1] if past.validation else None)
-    if past.best:
-        module.load_state_dict(past.best)
+    with device.lent(module, where):
+        descent = Descent(module, _examples(inputs, targets, weights), plan, seed)
+        key = _key(descent, rows, validation) if checkpoint else ""
+        past = _resumed(descent, checkpoints.read(checkpoint, key) if checkpoint else None)
+        while not past.over(plan):
+            past.losses.append(descent.epoch(rows, past.done))
+            if validation is not None:
+                past.judge(descent, validation)
+            if checkpoint:
+                checkpoints.write(checkpoint, key, descent.state() | past.tensors(), past.facts(descent))
+            if report:
+                report(past.done, past.losses[-1], past.validation[-1] if past.validation else None)
+        if past.best:
+            module.load_state_dict(past.best)
     module.eval()
     return Fit(past.epoch, past.losses, past.validation, [one.numpy() for one in past.logits])
 
 
-def logits_of(module: nn.Module, inputs: Inputs, rows: Rows, batch: int = 64) -> NDArray[np.float32]:
-    """What a module says of these items as they are, (n, C) float32."""
-    module.eval()
-    with torch.inference_mode():
-        parts = [module(*inputs.take(rows[at : at + batch])).float() for at in range(0, len(rows), batch)]
-    return np.asarray(torch.cat(parts).numpy())
+def logits_of(
+    module: nn.Module, inputs: Inputs, rows: Rows, batch: int = 64, where: torch.device = device.CPU
+) -> NDArray[np.float32]:
+    """What a module says of these items as they are, (n, C) float32, computed on a device."""
+    parts = answers(module.eval(), inputs, rows, where=where, batch=batch)
+    return np.concatenate([logits.float().numpy() for (logits,) in parts])
 
 
 def _examples(inputs: Inputs, targets: NDArray[Any], weights: NDArray[np.floating[Any]] | None) -> Examples:
@@ -119,7 +125,7 @@ class _Past:
 
     def judge(self, descent: Descent, rows: Rows) -> None:
         """Look how good the weights are on these rows, and keep them if they are the best."""
-        logits = torch.from_numpy(logits_of(descent.module, descent.examples.inputs, rows))
+        logits = torch.from_numpy(logits_of(descent.module, descent.examples.inputs, rows, where=descent.device))
         self.logits.append(logits)
         self.validation.append(float(descent.examples.losses(logits, rows).mean()))
         if self.epoch == self.done:
@@ -153,7 +159,7 @@ def _resumed(descent: Descent, saved: tuple[dict[str, Tensor], dict[str, Any]] |
 def _key(descent: Descent, rows: Rows, validation: Rows | None) -> str:
     """A hash of all that the result depends on; of the inputs, their number and the first item trained on."""
     examples, digest = descent.examples, hashlib.sha256()
-    tensors = [examples.targets, examples.weights, *descent.module.state_dict().values()]
+    tensors = [examples.targets, examples.weights, *(one.cpu() for one in descent.module.state_dict().values())]
     arrays = [rows, rows[:0] if validation is None else validation, *(one.detach().numpy() for one in tensors)]
     for array in (*arrays, *(one.numpy() for one in examples.inputs.take(rows[:1]))):
         digest.update(f"{array.shape}".encode() + np.ascontiguousarray(array).tobytes())

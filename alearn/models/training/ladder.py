@@ -19,6 +19,7 @@ from alearn.errors import ModelError
 from alearn.models.folds import Groups
 from alearn.models.head import Head, item_weights
 from alearn.models.networks import Network
+from alearn.models.training import device
 from alearn.models.training.fitting import Plan, fit
 from alearn.models.training.inputs import Inputs
 from alearn.models.training.starts import behind, default_start, starts
@@ -59,7 +60,8 @@ class Ground:
     """The network that is trained: its name in the zoo, the size of its images, how to load it, and its items.
 
     `prepared` makes the items as `serving.feed` takes them; `stored` makes their activations behind a tap where these
-    are kept, None: they are computed. Both are called only when they are needed; row i is the label i.
+    are kept, None: they are computed. Both are called only when they are needed; row i is the label i. `engine` is the
+    loop's `model.engine`, which says where training happens (`device.device`).
     """
 
     name: str
@@ -67,6 +69,7 @@ class Ground:
     network: Callable[[], Network]
     prepared: Callable[[], Inputs]
     stored: Callable[[str], Inputs] | None = None
+    engine: str = "auto"
 
 
 def climb(
@@ -168,10 +171,11 @@ class _Steps:
 
 def attempt_at(rung: Rung, start: str | None, ground: Ground, network: Network) -> Attempt:
     """What is trained on a rung, behind `start`; None: from the input."""
+    where = device.device(ground.engine)
     if start is None:
-        return Attempt(rung, network, None, ground.prepared(), PLANS[rung])
-    inputs = ground.stored(start) if ground.stored else behind(network, ground.prepared(), start)
-    return Attempt(rung, network, start, inputs, PLANS[rung])
+        return Attempt(rung, network, None, ground.prepared(), PLANS[rung], where)
+    inputs = ground.stored(start) if ground.stored else behind(network, ground.prepared(), start, where=where)
+    return Attempt(rung, network, start, inputs, PLANS[rung], where)
 
 
 def stay(
@@ -225,6 +229,7 @@ def _of_all(
         weights=item_weights(given.y, given.classes),
         plan=plan,
         seed=given.seed,
+        where=attempt.where,
         checkpoint=folder / f"{attempt.name}.safetensors",
         report=told(report, f"Training {attempt.name}, all labels", plan),
     )

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from alearn.models.networks import Network
+from alearn.models.training import device
+from alearn.models.training.answers import answers
 from alearn.models.training.inputs import Hidden, Inputs, Stored
 from alearn.models.training.tail import Front
 
@@ -69,14 +71,20 @@ def _costs(network: Network) -> Iterator[int]:
         hook.remove()
 
 
-def behind(network: Network, inputs: Inputs, tap: str, batch: int = 32) -> Inputs:
-    """The activations of items behind a tap, every view of them, computed by torch and held in memory as float16."""
-    front, rows = Front(network.chain, tap).eval(), np.arange(len(inputs))
-    parts = [rows[at : at + batch] for at in range(0, len(rows), batch)]
-    with torch.inference_mode():
-        found = [
-            [front(*inputs.take(part, np.full(len(part), view))) for part in parts] for view in range(inputs.views)
-        ]
+def behind(network: Network, inputs: Inputs, tap: str, batch: int = 32, where: torch.device = device.CPU) -> Inputs:
+    """The activations of items behind a tap, every view of them, computed by torch on a device.
+
+    They are held in memory as float16.
+
+    Raises:
+        ModelError: there is no such tap, or not even one item fits into the device's memory.
+    """
+    front = device.placed(Front(network.chain, tap).eval(), where)
+    rows = np.arange(len(inputs))
+    found = [
+        list(answers(front, inputs, rows, np.full(len(rows), view), where=where, batch=batch))
+        for view in range(inputs.views)
+    ]
     if network.data == "text":
         return Hidden([one for states, mask in found[0] for one in _unpadded(states, mask)])
     return Stored(*(np.concatenate([activation.half().numpy() for (activation,) in view]) for view in found))

@@ -60,6 +60,18 @@ class Tail(nn.Module):
             self.head.bias.copy_(torch.from_numpy(head.bias))
 
 
+class Embedding(nn.Module):
+    """What a tail's head stands on, (n, dim), from the tail's inputs; it shares the tail's modules."""
+
+    def __init__(self, tail: Tail) -> None:
+        super().__init__()
+        self.tail = tail
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """(n, dim)."""
+        return self.tail.embedding(*inputs)
+
+
 class Front(nn.Module):
     """What is before a tap: from what `serving.feed` gives to the activation as a tail takes it, rounded as stored.
 

@@ -17,9 +17,11 @@ from alearn.models.folds import Groups, deal
 from alearn.models.head import Head, fit_head, item_weights
 from alearn.models.networks import Network
 from alearn.models.temperature import fit_temperature
+from alearn.models.training import device
+from alearn.models.training.answers import answers
 from alearn.models.training.fitting import Plan, fit
 from alearn.models.training.inputs import Inputs
-from alearn.models.training.tail import Tail
+from alearn.models.training.tail import Embedding, Tail
 from alearn.models.tuned import Rung
 
 Floats = NDArray[np.float32]
@@ -83,13 +85,14 @@ def lesson(
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """What is trained for a rung: the tail of a network behind `start`, on `inputs`, row i the label i."""
+    """What is trained for a rung: the tail of a network behind `start`, on `inputs`, row i the label i; and where."""
 
     rung: Rung
     network: Network
     start: str | None
     inputs: Inputs
     plan: Plan
+    where: torch.device = device.CPU
 
     @property
     def name(self) -> str:
@@ -100,11 +103,11 @@ class Attempt:
         """The lesson with the embeddings that the tail's head stands on: the same ones where they are the same."""
         fresh = Tail(self.network.chain, self.start, 1, 1)
         some = np.arange(min(8, len(given.y)))
-        probe = _embeddings(fresh, self.inputs, some)
+        probe = self._embeddings(fresh, some)
         wanted = given.x[some]
         if probe.shape == wanted.shape and np.abs(probe - wanted).max() <= CLOSE * np.abs(wanted).max():
             return given
-        return replace(given, x=_embeddings(fresh, self.inputs, np.arange(len(given.y))))
+        return replace(given, x=self._embeddings(fresh, np.arange(len(given.y))))
 
     def tail(self, head: Head) -> Tail:
         """A tail that says what the head says, as long as it is not trained."""
@@ -112,11 +115,9 @@ class Attempt:
         found.wear(head)
         return found
 
-
-def _embeddings(tail: Tail, inputs: Inputs, rows: NDArray[np.intp], batch: int = 64) -> Floats:
-    with torch.inference_mode():
-        parts = [tail.embedding(*inputs.take(rows[at : at + batch])) for at in range(0, len(rows), batch)]
-    return np.asarray(torch.cat(parts).numpy())
+    def _embeddings(self, tail: Tail, rows: NDArray[np.intp]) -> Floats:
+        parts = answers(Embedding(tail), self.inputs, rows, where=self.where)
+        return np.concatenate([found.numpy() for (found,) in parts])
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +150,7 @@ def cross_validated(attempt: Attempt, given: Lesson, folder: Path, report: Progr
                 weights=weights,
                 plan=attempt.plan,
                 seed=given.seed,
+                where=attempt.where,
                 checkpoint=folder / f"{attempt.name}, fold {number}.safetensors",
                 report=told(report, f"Training {attempt.name}, fold {number + 1} of {given.folds}", attempt.plan),
             ).logits

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,13 +121,13 @@ class Adopter:
             self._memory.write(self._notes)
             self._told = set()
 
-    def look(self, project: Project, pushed: Sequence[str] | None) -> Adopted:
+    def look(self, project: Project, pushed: Sequence[str] | None, aside: Collection[str] = ()) -> Adopted:
         """Adopt what there is, or a part of it; with `pushed`, the keys the loop was known to have, also look again at
-        what was told and perhaps not kept, and at what could not be read before.
+        what was told and perhaps not kept, and at what could not be read before. Keys that are `aside` are nobody's.
         """
         if project.tasks != len(self._index):
             self._index.refresh()
-        self._work = self._due(pushed)
+        self._work = self._due(pushed, aside)
         adopted = Adopted()
         if self._work:
             self._contents.begin()
@@ -139,7 +139,7 @@ class Adopter:
         self._told |= adopted.found.keys()
         return tuple(adopted.found.values())
 
-    def _due(self, pushed: Sequence[str] | None) -> list[int]:
+    def _due(self, pushed: Sequence[str] | None, aside: Collection[str]) -> list[int]:
         """The ids of the tasks to look at, those of the last look first."""
         strangers, left = self._index.strangers(), self._memory.left
         due = dict.fromkeys(task for task in self._work if task in self._index.all())
@@ -147,7 +147,7 @@ class Adopter:
         if pushed is not None:
             due |= dict.fromkeys(task for task in strangers if task in left and left[task].passing)
             due |= dict.fromkeys(strangers[-TASKS:])  # SQLite gives the ids of the newest again, when they were deleted
-            unknown = set(self._index.keys()).difference(pushed, self._memory.kept, self._told)
+            unknown = set(self._index.keys()).difference(pushed, self._memory.kept, self._told, aside)
             due |= dict.fromkeys(task for key in sorted(unknown) for task in self._index.ids(key))
         return list(due)
 

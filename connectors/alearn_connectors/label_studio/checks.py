@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from alearn.errors import PlatformError, Refused
 from alearn.platform import Finding, Setting
-from alearn_connectors.label_studio import backend, place, project, webhook
+from alearn_connectors.label_studio import backend, place, project, suggesting, webhook
 from alearn_connectors.label_studio.client import OLDEST, TESTED, Client
 from alearn_connectors.label_studio.environment import FAST_IMPORT
 from alearn_connectors.label_studio.notes import Notes
@@ -111,11 +111,13 @@ def _project(
     where = f"Project {found.title!r} ({found.id})"
     faults = list(project.drift(found, setting))
     yield Finding(f"{where} asks what the loop asks", ok=not faults, advice=" ".join(faults))
-    version = Versions.read(notes.of(found.scope)).current
+    here = notes.of(found.scope)
+    version = Versions.read(here).current
     if not version:
         return
+    served = {version, suggesting.version(here) or version}
     counts = client.get(f"/api/projects/{found.id}/model-versions/")
-    ordered = found.model_version == version and counts.get(version, 0) > 0
+    ordered = found.model_version in served and counts.get(version, 0) > 0
     yield Finding(
         f"{where} serves the most useful items first",
         ok=ordered,

@@ -7,12 +7,12 @@ again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from alearn.errors import Refused, Unavailable
-from alearn.platform import Call, Finding, Host, Pull, Queue, Reply, Setting, Task
+from alearn.errors import ConfigError, Refused, Unavailable
+from alearn.platform import Call, Finding, Host, Proposal, Proposed, Pull, Queue, Reply, Setting, Task
 from alearn_connectors.label_studio import backend, checks, convert, opinions, place, webhook
 from alearn_connectors.label_studio import project as projects
 from alearn_connectors.label_studio.adopting import Adopted, Adopter
@@ -26,6 +26,7 @@ from alearn_connectors.label_studio.options import Options
 from alearn_connectors.label_studio.ordering import Ordering
 from alearn_connectors.label_studio.project import Project
 from alearn_connectors.label_studio.pull import changes, states
+from alearn_connectors.label_studio.suggesting import Memory, Suggestions
 from alearn_connectors.label_studio.tasks import TaskIndex
 from alearn_connectors.label_studio.versions import Versions
 
@@ -44,10 +45,11 @@ class Open:
     importer: Importer
     ordering: Ordering
     adopter: Adopter
+    suggestions: Suggestions
 
 
 class LabelStudio:
-    """A loop's project on Label Studio (see `alearn.platform.Platform` and `alearn.platform.Listening`)."""
+    """A loop's project on Label Studio (see `alearn.platform`: Platform, Listening, Suggesting)."""
 
     def __init__(self, setting: Setting, options: Options, now: Callable[[], float] = time.time) -> None:
         self._setting = setting
@@ -90,6 +92,9 @@ class LabelStudio:
             if not changed.tasks and pushed is None and not opened.adopter.busy:
                 return Pull((), changed.cursor)
             opened.project = projects.read(client, opened.project.id)
+            opened.project = opened.suggestions.take_turn(opened.project)
+            if self._options.overlap > 1:
+                opened.suggestions.close(changed.tasks)
             missing = self._missing(opened, pushed)
             adopted = self._adopt(opened, pushed)
             offer = opened.project.offer
@@ -104,6 +109,32 @@ class LabelStudio:
             )
             notices = (*self._notices(opened), *adopted.notices(opened.project))
             return Pull(tuple(found), changed.cursor, missing, notices, opened.adopter.tell(adopted))
+
+    def propose(
+        self,
+        proposals: Sequence[Proposal],
+        *,
+        version: str,
+        asked: Collection[str],
+        progress: Callable[[int, int], None],
+    ) -> Proposed:
+        """Show these labels, and no others, behind the queue; see `suggesting`."""
+        if proposals and not self._options.suggests:
+            raise ConfigError(
+                "`platform.options.suggestions` must not be false where labels are to be suggested. Got false: "
+                "annotators would not see them. Remove the line, or leave --suggest out."
+            )
+        with self._at_work() as client:
+            opened = self._open_project(client)
+            self._await_config(opened)
+            opened.project = projects.read(client, opened.project.id)
+            return opened.suggestions.show(opened.project, proposals, version=version, asked=asked, progress=progress)
+
+    def proposed(self) -> int:
+        """How many tasks this machine knows to be suggested."""
+        scope = projects.remembered_scope(self._notes)
+        memory = None if scope is None else Memory.read(self._notes.of(scope))
+        return 0 if memory is None else len(memory.keys)
 
     def subscribe(self, address: str | None) -> bool:
         """Let the project call `address`; see `webhook` and `backend`. The webhook is there when the backend fails."""
@@ -172,13 +203,15 @@ class LabelStudio:
         """Make items of tasks that people added by hand, as long as the project asks what the loop asks."""
         if not projects.fits(opened.project.offer, self._setting):
             return Adopted()
-        return opened.adopter.look(opened.project, pushed)
+        aside = () if pushed is None else opened.suggestions.keys(opened.project)
+        return opened.adopter.look(opened.project, pushed, aside)
 
     def _notices(self, opened: Open) -> Iterator[str]:
         """What the people who run the loop should know, when something has changed anyway."""
         yield from projects.drift(opened.project, self._setting)
         shown = Versions.read(self._notes.of(opened.project.scope)).current
-        if shown and opened.project.model_version != shown:
+        served = {shown, opened.suggestions.version() or shown}
+        if shown and opened.project.model_version not in served:
             yield (
                 f"Project {opened.project.title!r} ({opened.project.id}) serves its tasks by chance: its model "
                 f"version is {opened.project.model_version!r}, not {shown!r}. The next push puts it back."
@@ -201,12 +234,13 @@ class LabelStudio:
         index = TaskIndex(client, project.id, notes)
         shows = self._shows()
         shows.attach(client, project.id)
+        importer = Importer(client, project.id, self._setting.data, shows, notes, index, self._now)
         return Open(
             client=client,
             project=project,
             notes=notes,
             index=index,
-            importer=Importer(client, project.id, self._setting.data, shows, notes, index, self._now),
+            importer=importer,
             ordering=Ordering(
                 client,
                 notes,
@@ -223,6 +257,7 @@ class LabelStudio:
                 notes=notes,
                 index=index,
             ),
+            suggestions=Suggestions(client, notes, index, importer),
         )
 
     def _contents(self, client: Client) -> Contents:

@@ -44,23 +44,40 @@ class Importer:
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 
-    def run(self, tasks: Sequence[Task]) -> dict[str, str]:
-        """Make the tasks that are not there yet; returns {key: reason} of those that cannot be made."""
+    def run(
+        self,
+        tasks: Sequence[Task],
+        predictions: Mapping[str, Mapping[str, Any]] | None = None,
+        sent: Callable[[int], None] = lambda count: None,
+    ) -> dict[str, str]:
+        """Make the tasks that are not there yet; returns {key: reason} of those that cannot be made.
+
+        With the `predictions` of their keys, each in the request of its task. `sent` is told of so many that are done.
+        """
+        self.refresh()
+        new = {task.key: task for task in tasks if task.key not in self.index}
+        bodies, refused = self._bodies(new.values(), predictions or {})
+        for chunk in _chunks(bodies):
+            self._send(chunk, refused)
+            sent(len(chunk))
+        return refused
+
+    def refresh(self) -> None:
+        """Let the index be what there is, once nothing that was sent before can still come."""
         self.index.refresh()
         self._await_sent()
         self._remove_doubles()
-        new = {task.key: task for task in tasks if task.key not in self.index}
-        bodies, refused = self._bodies(new.values())
-        for chunk in _chunks(bodies):
-            self._send(chunk, refused)
-        return refused
 
-    def _bodies(self, tasks: Iterable[Task]) -> tuple[list[tuple[str, Mapping[str, Any]]], dict[str, str]]:
+    def _bodies(
+        self, tasks: Iterable[Task], predictions: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[list[tuple[str, Mapping[str, Any]]], dict[str, str]]:
         bodies: list[tuple[str, Mapping[str, Any]]] = []
         refused: dict[str, str] = {}
         for task in tasks:
             try:
-                bodies.append((task.key, convert.task_json(task, self.data, self.media.shown(task))))
+                body = convert.task_json(task, self.data, self.media.shown(task))
+                with_it = {"predictions": [predictions[task.key]]} if task.key in predictions else {}
+                bodies.append((task.key, {**body, **with_it}))
             except Unshowable as error:
                 refused[task.key] = str(error)
         return bodies, refused

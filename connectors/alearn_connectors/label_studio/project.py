@@ -47,7 +47,12 @@ class Project:
     @property
     def scope(self) -> str:
         """What is unique to this project over all servers and all time."""
-        return f"{self.id}.{convert.compact(self.created)}"
+        return scope_of(self.id, self.created)
+
+
+def scope_of(number: int, created: str) -> str:
+    """The name of the project with this id that was made then."""
+    return f"{number}.{convert.compact(created)}"
 
 
 def mark(loop: str) -> str:
@@ -120,6 +125,12 @@ def remembered_number(notes: Notes) -> int | None:
     """The project's id as this machine remembers it, without looking."""
     known = notes.read(_NAME)
     return int(known["id"]) if known else None
+
+
+def remembered_scope(notes: Notes) -> str | None:
+    """The scope of the project as this machine remembers it, without looking."""
+    known = notes.read(_NAME)
+    return scope_of(int(known["id"]), str(known["created"])) if known else None
 
 
 def _remembered(client: Client, number: int, created: str) -> Project | None:

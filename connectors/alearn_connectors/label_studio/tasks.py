@@ -56,6 +56,16 @@ class TaskIndex:
         """The ids of all tasks."""
         return self._keys.keys()
 
+    def holding(self, version: str) -> Iterator[tuple[int, str | None]]:
+        """The tasks that have a prediction of this version, with their keys, lowest id first, as they are now."""
+        has = {
+            "filter": "filter:tasks:predictions_model_versions",
+            "operator": "contains",
+            "type": "List",
+            "value": [version],
+        }
+        return self._list(after=0, also=[has])
+
     def refresh(self) -> None:
         """Make it what Label Studio holds."""
         total, newest = self._newest()
@@ -110,11 +120,14 @@ class TaskIndex:
             self._put(task, key)
         return True
 
-    def _list(self, after: int) -> Iterator[tuple[int, str | None]]:
-        """All tasks with a higher id, lowest first; each request starts at the last id, so that deletions skip none."""
+    def _list(self, after: int, also: Sequence[Mapping[str, Any]] = ()) -> Iterator[tuple[int, str | None]]:
+        """All tasks with a higher id, lowest first; each request starts at the last id, so that deletions skip none.
+
+        `also` are further filters.
+        """
         while True:
             newer = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": after}
-            query = {"filters": {"conjunction": "and", "items": [newer]}, "ordering": ["tasks:id"]}
+            query = {"filters": {"conjunction": "and", "items": [newer, *also]}, "ordering": ["tasks:id"]}
             _, found = self._page(query, size=PAGE)
             yield from found
             if len(found) < PAGE:

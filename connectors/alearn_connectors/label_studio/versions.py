@@ -80,6 +80,10 @@ class Versions:
             if other == name or not version.keys.isdisjoint(keys):
                 version.wanted = now
 
+    def queued(self) -> set[str]:
+        """The keys of the version that the project serves."""
+        return set(self.by_name[self.current].keys) if self.current in self.by_name else set()
+
     def due(self, now: float) -> list[str]:
         """The versions that can be deleted: none of their tasks was in the queue for a while."""
         return sorted(name for name, one in self.by_name.items() if name != self.current and now - one.wanted >= LINGER)

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ import pytest
 from alearn.core.schema import LabelSchema
 from alearn.platform import Annotation, Call, Listening, Queue, QueueEntry, Reply, Setting, Suggestion, Task
 from alearn_connectors import label_studio as connector
+from alearn_connectors.label_studio.accounts import accounts, enter
 from alearn_connectors.label_studio.connection import LabelStudio
 from alearn_connectors.label_studio.home import Home
 from alearn_connectors.label_studio.options import read_options
@@ -150,6 +152,17 @@ def filled(loop: Loop) -> tuple[Loop, list[str]]:
     keys = loop.keys_of(6)
     loop.platform.push(loop.tasks_of(keys), loop.queue_of(keys))
     return loop, keys
+
+
+@pytest.fixture
+def colleague(label_studio: Any, tmp_path: Path) -> Iterator[httpx.Client]:
+    """A second annotator, logged in."""
+    (account,) = accounts(tmp_path / "accounts.json", label_studio.url, 1)
+    with closing(
+        enter(account, label_studio.url, lambda: label_studio.client.get("/api/invite").json()["invite_url"])
+    ) as client:
+        client.headers["Referer"] = label_studio.url
+        yield client
 
 
 class Listener:

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import httpx
-import pytest
 
 from alearn.platform import Queue
-from alearn_connectors.label_studio.accounts import accounts, enter
-
-
-@pytest.fixture
-def colleague(label_studio: Any, tmp_path: Any) -> Any:
-    """A second annotator, logged in."""
-    (account,) = accounts(tmp_path / "accounts.json", label_studio.url, 1)
-    with closing(
-        enter(account, label_studio.url, lambda: label_studio.client.get("/api/invite").json()["invite_url"])
-    ) as client:
-        client.headers["Referer"] = label_studio.url
-        yield client
 
 
 def submit(client: httpx.Client, task: int, name: str) -> None:

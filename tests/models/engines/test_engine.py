@@ -138,3 +138,27 @@ def test_a_smaller_batch_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
         "any has no memory for 8 items at once; it goes on with 4.",
         "any has no memory for 4 items at once; it goes on with 2.",
     ]
+
+
+AT_ONCE = """
+import threading
+from alearn.models.engines import openvino_cpu
+
+openvino_cpu.precisions()
+import openvino
+
+start, kind = threading.Event(), openvino.Type.f32
+work = [threading.Thread(target=lambda: (start.wait(), kind.to_dtype()), daemon=True) for _ in range(16)]
+for one in work:
+    one.start()
+start.set()
+for one in work:
+    one.join()
+"""
+
+
+def test_openvino_is_first_used_by_many_threads_at_once() -> None:
+    """Its bindings look NumPy up at their first use, and hang in about every fourth process where two threads do so."""
+    pytest.importorskip("openvino")
+    for _ in range(6):
+        subprocess.run([sys.executable, "-c", AT_ONCE], check=True, timeout=30)
