@@ -1,6 +1,7 @@
 """How many labels a config needs to its target, beside the same with random picks.
 
     python benchmarks/labels_to_target.py digits intents solar-cells [--seeds 3] [--platform simulated]
+    python benchmarks/labels_to_target.py solar-cells --strategies auto --sampling even weighted
 
 Runs the real loop to its end for each config, strategy and seed. `--platform simulated` answers at once with the
 robots' answers; `--platform label-studio` lets robot annotators work through a private Label Studio, which takes
@@ -17,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 from alearn import platform as door
@@ -33,6 +35,7 @@ def main() -> None:
     asked.add_argument("configs", nargs="+")
     asked.add_argument("--seeds", type=int, default=3)
     asked.add_argument("--strategies", nargs="+", default=["", "random"], help="empty: the config's own")
+    asked.add_argument("--sampling", nargs="+", choices=["even", "weighted"], default=["even"], help="of the hold-out")
     asked.add_argument("--platform", choices=["simulated", "label-studio"], default="simulated")
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as folder, server(given.platform):
@@ -40,10 +43,12 @@ def main() -> None:
             print(f"{name}, {given.platform}, {given.seeds} seeds")
             config = load(CONFIGS / f"{name}.yaml")
             warm = embedded(config, Path(folder) / name / "warm")
-            for strategy in given.strategies:
+            for sampling, strategy in product(given.sampling, given.strategies):
                 chosen = strategy or config.query.strategy
-                runs = [one(config, warm, chosen, seed, given.platform) for seed in range(given.seeds)]
-                report(chosen, runs)
+                holdout = config.holdout.model_copy(update={"sampling": sampling})
+                drawn = config.model_copy(update={"holdout": holdout})
+                runs = [one(drawn, warm, chosen, seed, given.platform) for seed in range(given.seeds)]
+                report(chosen if sampling == "even" else f"{chosen}, {sampling} hold-out", runs)
 
 
 @contextmanager

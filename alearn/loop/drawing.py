@@ -52,6 +52,11 @@ class Odds:
         """Where each key is."""
         return {key: at for at, key in enumerate(self.keys)}
 
+    @cached_property
+    def everywhere(self) -> float:
+        """Up to which place every item was drawn before."""
+        return float(self.before.min()) if self.keys else 0.0
+
     def to_bytes(self) -> bytes:
         """As a file, the same for the same content."""
         file = io.BytesIO()
@@ -96,17 +101,21 @@ class Drawing:
 
     def order(self, candidates: Iterable[Candidate]) -> list[tuple[float, str]]:
         """The items that the hold-out is drawn from, of these, in the order in which they are drawn: (place over odds,
-        key).
+        key). Where the drawing was before they came, it makes up for them first, at 0.
         """
         places = ((self.place(one.group), one.key) for one in candidates)
         if self.odds is None:
             return sorted(places)
-        return sorted((place / self._odds(key)[0], key) for place, key in places if place < self.top)
+        return sorted((self._turn(key, place), key) for place, key in places if place < self.top)
 
     def limit(self, key: str) -> float:
         """Up to which place the item is drawn by now, in [0, top]."""
         chance, before = self._odds(key)
         return float(core.limits([chance], self.reach, [before], top=self.top)[0])
+
+    def passed(self, one: Candidate) -> bool:
+        """Whether it has gone past the item: one that is not drawn all the same was not there then."""
+        return bool(core.passed(self.place(one.group), max(self.limit(one.key), self.floor)))
 
     @cached_property
     def floor(self) -> float:
@@ -129,15 +138,23 @@ class Drawing:
         drawn, rest = order[:count], order[count:]
         if self.odds is None or not drawn:
             return [key for _, key in drawn], self
-        behind = next((at for at, _ in rest if at > drawn[-1][0]), math.inf)
+        behind = rest[0][0] if rest else math.inf
         return [key for _, key in drawn], replace(self, reach=max(self.reach, behind))
 
     def _odds(self, key: str) -> tuple[float, float]:
-        """An item's odds, and up to where it was drawn before; what came later has those of the average."""
-        at = None if self.odds is None else self.odds.row.get(key)
-        if self.odds is None or at is None:
+        """An item's odds, and up to where it was drawn before; what came later has those of the average, and counts as
+        drawn where all were.
+        """
+        if self.odds is None:
             return 1.0, 0.0
+        at = self.odds.row.get(key)
+        if at is None:
+            return 1.0, self.odds.everywhere
         return float(self.odds.odds[at]), float(self.odds.before[at])
+
+    def _turn(self, key: str, place: float) -> float:
+        chance, before = self._odds(key)
+        return 0.0 if core.passed(place, before) else place / chance
 
 
 def drawing_of(loop: Undertaking, selections: Sequence[SelectionRow]) -> Drawing:
@@ -188,20 +205,23 @@ def by_drawing(pick: PickRow) -> bool:
 
 def renewed(
     loop: Undertaking, now: Drawing, candidates: Sequence[Candidate], picks: Sequence[PickRow], model: Scorer | None
-) -> Drawing:
-    """The drawing with odds set anew, where that is due before more is drawn."""
+) -> tuple[Drawing, frozenset[str]]:
+    """The drawing with odds set anew, where that is due before more is drawn; and the keys of items that turned out to
+    be unreadable, which are not drawn.
+    """
     drawn = {pick.key for pick in picks if by_drawing(pick)}
     if loop.config.holdout.sampling == "even":
-        return now if now.even else _set(loop, now, [one for one in candidates if one.holdout], drawn, None)
+        every = [one for one in candidates if one.holdout]
+        return (now if now.even else _set(loop, now, every, drawn, None)), frozenset()
     if model is None or len(drawn) < max(2 * now.size, FEWEST):
-        return now
+        return now, frozenset()
     frame = [one for one in candidates if one.holdout]
     if now.odds is None:
         now = replace(now, top=_top(loop, now, frame))
     frame = [one for one in frame if now.place(one.group) < now.top]
     lost = model.ensure([one.key for one in frame])
     frame = [one for one in frame if one.key not in lost]
-    return _set(loop, now, frame, drawn, model)
+    return _set(loop, now, frame, drawn, model), frozenset(lost)
 
 
 def _top(loop: Undertaking, now: Drawing, frame: Sequence[Candidate]) -> float:

@@ -88,8 +88,7 @@ def _late(
         last = max((at for at, key in enumerate(order) if key in picks and by_drawing(picks[key])), default=-1)
         skipped = [key for key in order[: last + 1] if key not in picks]
     else:
-        left = [one for one in held if one.key not in picks]
-        skipped = [one.key for one in left if drawing.place(one.group) < max(drawing.limit(one.key), drawing.floor)]
+        skipped = [one.key for one in held if one.key not in picks and drawing.passed(one)]
     if not skipped:
         return frozenset()
     arrived = loop.store.items.arrivals([one.key for one in candidates])

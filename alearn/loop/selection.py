@@ -114,9 +114,9 @@ def select(loop: Undertaking) -> None:
     count = holdout_room(_askable(candidates, field), picks, room=room, size=size, rate=config.holdout.rate)
     drawing, held = drawing_of(loop, before), list[str]()
     if count > 0:
-        picked = {pick.key for pick in picks}
-        left = [one for one in candidates if one.holdout and one.key not in picked]
-        held, drawing = renewed(loop, drawing, candidates, picks, model).draw(left, count)
+        drawing, lost = renewed(loop, drawing, candidates, picks, model)
+        out = lost | {pick.key for pick in picks}
+        held, drawing = drawing.draw([one for one in candidates if one.holdout and one.key not in out], count)
     rng = generator(config.seed, config.name, number, f"select-{len(picks)}")
     field = field.without(_rows(field, reviewed.tests))
     drawn = field.draw(_at_random(config, watched.share, room, len(held), rng), rng)

@@ -21,16 +21,20 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
+NEAR = 1e-9
+"""What is so close to a limit, as a share of it, lies on it: place / odds * odds need not be the place again."""
+
 
 def reached(order: ArrayLike, drawn: ArrayLike) -> float:
     """How far a sample has reached: to the first item behind the last drawn; > 0, infinite where there is none.
 
-    `order` (n,) are place / odds, `drawn` (n,) says which are in the sample. 0 where nothing is drawn.
+    `order` (n,) are place / odds, `drawn` (n,) says which are in the sample. 0 where nothing is drawn. Of items with
+    the last drawn's place, those of its group, some may be left: then it has reached no further than there.
     """
     at, taken = np.asarray(order, dtype=np.float64), np.asarray(drawn, dtype=bool)
     if not taken.any():
         return 0.0
-    behind = at[~taken & (at > at[taken].max())]
+    behind = at[~taken & (at >= at[taken].max())]
     return float(behind.min()) if len(behind) else math.inf
 
 
@@ -42,6 +46,13 @@ def limits(odds: ArrayLike, reach: float, before: ArrayLike = 0.0, *, top: float
     return found
 
 
+def passed(place: ArrayLike, limit: ArrayLike) -> NDArray[np.bool_]:
+    """Whether the drawing has gone past these places, (n,), so that what was there is drawn; not where it stopped."""
+    at, far = np.asarray(place, dtype=np.float64), np.asarray(limit, dtype=np.float64)
+    found: NDArray[np.bool_] = at < far * (1 - NEAR)
+    return found
+
+
 def weights(place: ArrayLike, limit: ArrayLike, *, top: float = 1.0) -> Floats:
     """For how much each of a sample (n,) counts, mean 1: the inverse of its chance, `limit` / `top`.
 
@@ -50,7 +61,7 @@ def weights(place: ArrayLike, limit: ArrayLike, *, top: float = 1.0) -> Floats:
     at, far = np.asarray(place, dtype=np.float64), np.asarray(limit, dtype=np.float64)
     if not len(at):
         return np.empty(0)
-    inverse = np.where(at <= far, top / np.maximum(far, np.finfo(np.float64).tiny), 1.0)
+    inverse = np.where(at <= far * (1 + NEAR), top / np.maximum(far, np.finfo(np.float64).tiny), 1.0)
     found: Floats = inverse / inverse.mean()
     return found
 

@@ -42,7 +42,7 @@ def odds(proba: ArrayLike, metric: str, *, positive: int | None = None, even: fl
     p = np.asarray(proba, dtype=np.float64)
     if not len(p):
         return np.ones(0)
-    p /= np.maximum(p.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    p = p / np.maximum(p.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)  # a copy: the caller's stays
     about = 1 if positive is None and p.shape[1] == 2 else positive
     reach = np.sqrt((p * _MOVES.get(metric, _accuracy)(p, about) ** 2).sum(axis=1))
     mean = float(reach.mean())
