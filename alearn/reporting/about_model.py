@@ -169,7 +169,7 @@ def _matrix_row(name: str, row: Sequence[int], own: int) -> str:
 def _cell(count: int, share: float, *, right: bool) -> str:
     """A count on a shade: blue where the answer is right, orange where it is not."""
     colour = "0,114,178" if right else "213,94,0"
-    ink = ' class="light"' if share > 0.55 else ""
+    ink = ' class="light"' if share > 0.9 else ""
     shade = f' style="background:rgba({colour},{0.08 + 0.8 * share:.2f})"' if count else ""
     return f"<td{ink}{shade}>{count or '<small>0</small>'}</td>"
 

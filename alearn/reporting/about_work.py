@@ -56,10 +56,11 @@ def against_random(found: Numbers, simulated: Numbers | None) -> Iterator[str]:
 
 def _how(found: Numbers) -> str:
     drawn, gap = found["drawn"], found["gap"]
+    of = "hold-out that even odds would have drawn as well" if drawn["uneven"] else "hold-out"
     more = f" and the {drawn['guard']} that the guard drew" if drawn["guard"] else ""
     return escape(
-        f"Random labels are the {drawn['holdout']} of the hold-out{more}: each fifth of the hold-out is answered by "
-        "heads that learned from the rest. The loop's labels come in the order in which they were asked for. Both "
+        f"Random labels are the {drawn['holdout']} of the {of}{more}: each fifth of those of the hold-out is answered "
+        "by heads that learned from the rest. The loop's labels come in the order in which they were asked for. Both "
         "kinds of heads stand on the same network and answer the same items. Bands are 95 % intervals over these "
         f"items, not over other loops. With {gap['labels']} labels the loop's are ahead by {gap['value']:+.3f} "
         f"({gap['low']:+.3f} to {gap['high']:+.3f}). The hold-out's own labels are not counted on either side, because "

@@ -131,4 +131,5 @@ def _opinions(loop: Undertaking) -> Iterator[Event]:
         words = f"{len(again)} items are asked of more than one person, to compare their answers"
         yield _event(0, "", "opinions", words)
     for number, count in sorted(tests.items()):
-        yield _event(number, "", "tests", f"{count} test questions were mixed in")
+        words = "1 test question was" if count == 1 else f"{count} test questions were"
+        yield _event(number, "", "tests", f"{words} mixed in")

@@ -89,7 +89,7 @@ def saved_of(loop: Undertaking, now: Standing, held: Held) -> dict[str, Any]:
         "how": "hold-out",
         "metric": metric,
         "title": METRICS[metric].title,
-        "drawn": {"holdout": len(drawn.y), "guard": len(more.y)},
+        "drawn": {"holdout": len(drawn.y), "uneven": len(uneven(loop, held.keys)), "guard": len(more.y)},
         **_told(found),
         "beyond": _beyond(found, rng),
     }

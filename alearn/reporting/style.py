@@ -10,10 +10,10 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
 p { margin: .5rem 0; } th { overflow-wrap: break-word; } .narrow table { width: auto; min-width: min(100%, 27rem); }
 code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .84em; }
 pre { background: #f6f8fa; padding: .8rem 1rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
-dl.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: .7rem; margin: 1.2rem 0; }
-dl.tiles div { background: #f6f8fa; border-radius: 6px; padding: .6rem .8rem; }
+dl.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(115px, 1fr)); gap: .6rem; margin: 1.2rem 0; }
+dl.tiles div { background: #f6f8fa; border-radius: 6px; padding: .6rem .65rem; }
 dl.tiles dt { color: #57606a; font-size: .84rem; } dl.tiles dd { margin: 0; }
-dl.tiles dd.figure { font-size: 1.5rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
+dl.tiles dd.figure { font-size: 1.2rem; line-height: 1.45; font-variant-numeric: tabular-nums; }
 dl.tiles dd.more { color: #57606a; font-size: .8rem; }
 .beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 370px), 1fr)); gap: 0 2rem; }
 .beside > section { min-width: 0; } figure.square { max-width: 440px; }
@@ -42,8 +42,10 @@ ul.texts { grid-template-columns: repeat(3, minmax(0, 1fr)); }
   tr, p, table.matrix, ul.cards li, dl.tiles div { break-inside: avoid; }
   ul { break-inside: auto; } h3, p:has(+ ul.cards, + h3, + figure) { break-after: avoid; }
   ul.cards p.file { font-size: 7pt; }
+  .scroll:has(+ p.note) { break-after: avoid; } .long th, .long td { padding: .3rem; }
   h2 { margin-top: 1.6rem; } figure > svg { max-width: 155mm; } .scroll { overflow: visible; }
   .beside { grid-template-columns: 1fr 1fr; } .beside figure > svg, .square > svg { max-width: 85mm; }
-  dl.tiles { grid-template-columns: repeat(auto-fit, minmax(110px, 1fr)); } dl.tiles dd.figure { font-size: 1.2rem; }
+  dl.tiles { grid-template-columns: repeat(auto-fit, minmax(98px, 1fr)); gap: .4rem; }
+  dl.tiles div { padding: .5rem; } dl.tiles dd.figure { font-size: 1.05rem; }
   th, td { font-size: 9pt; } .long th, .long td { font-size: 8.5pt; } pre { font-size: 8pt; } }
 """

@@ -219,3 +219,14 @@ def test_a_metric_that_the_hold_out_cannot_decide_is_a_dash(make: Make) -> None:
     assert "The hold-out cannot decide F1" in numbers["saved"]["unknown"]
     assert "No round has been measured yet" in text
     assert re.search(r"<td>other</td><td>0</td><td>0</td>(<td class=\"text\">–</td>){3}", text)
+
+
+def test_it_says_which_of_a_weighted_hold_out_stand_for_random_labels(numbers: Numbers) -> None:
+    """Those that even odds would have drawn as well; of one that was drawn evenly, all that were drawn."""
+    for uneven, some in (
+        (0, "of the hold-out and"),
+        (3, "of the hold-out that even odds would have drawn as well and"),
+    ):
+        drawn = {**numbers["saved"]["drawn"], "uneven": uneven, "guard": 4}
+        shown = page({**numbers, "saved": {**numbers["saved"], "drawn": drawn}}, {})
+        assert f"{some} the 4 that the guard drew" in shown
