@@ -182,15 +182,24 @@ def _more(made: Offer) -> str:
     if made.more is not None:
         return (
             f"about {made.more.labels:,} hold-out labels would certify about {made.more.share:.0%} of the pool, "
-            "were the model as it is (`holdout.size`)"
+            f"were the model as it is ({_room(made, made.more.labels)})"
         )
     if made.terms.per_class and made.keys:
         return "hold-out labels of the classes whose threshold is high, or that have none (`holdout.size`)"
     if made.terms.per_class and made.certificate.needed is not None:
-        return f"about {made.certificate.needed:,} hold-out labels would certify something (`holdout.size`)"
+        needed = made.certificate.needed
+        return f"about {needed:,} hold-out labels would certify something ({_room(made, needed)})"
     if made.found.pool == made.found.labeled:
         return "nothing is left"
     return "no number of hold-out labels within reach would certify more: a better model would, or less precision"
+
+
+def _room(made: Offer, labels: int) -> str:
+    """How so many hold-out labels come about."""
+    most = made.found.holdout + made.found.drawable
+    if labels <= most:
+        return "`holdout.size`"
+    return f"this loop's `holdout.share` leaves {most:,}: a new loop with a larger one could have them"
 
 
 def _repeated(made: Offer, earlier: int) -> str:

@@ -130,7 +130,10 @@ def _selection(row: SelectionRow | None) -> dict[str, Any] | None:
 
 
 def _remarks(points: Sequence[Mapping[str, Any]], choice: ChoiceRow | None) -> Iterator[tuple[str, str]]:
-    """Why the network was chosen, and what the ladder and pruning found, newest first."""
+    """The last decision, why the network was chosen, and what the ladder and pruning found, newest first."""
+    decided = next((point["reason"] for point in reversed(points) if point["reason"]), None)
+    if decided:
+        yield "decision", decided
     if choice is not None:
         yield "network", choice.reason
     yield from (("automatic", promise(one)) for point in reversed(points) for one in reversed(point["automatic"]))

@@ -214,11 +214,27 @@ class StabilitySpec(Section):
     rounds: int = Field(3, ge=1, le=100, description="… over so many rounds")
 
 
+class ChangesSpec(Section):
+    """Stop when a new model puts next to no item of the pool into another class than the one before."""
+
+    most: float = Field(0.01, ge=0, lt=1, description="The mean share of changed answers is at most this, …")
+    rounds: int = Field(3, ge=1, le=100, description="… over so many rounds")
+
+
+class UncertaintySpec(Section):
+    """Stop when the model is sure of the items of the pool."""
+
+    most: float = Field(0.1, gt=0, lt=1, description="The mean entropy is at most this, 1 being a guess, …")
+    rounds: int = Field(3, ge=1, le=100, description="… over so many rounds")
+
+
 class StopSpec(Section):
     """Rules besides the target and the budget; none is on unless it is written down."""
 
     plateau: PlateauSpec | None = Field(None, description="`{}` for the defaults")
     stability: StabilitySpec | None = Field(None, description="`{}` for the defaults")
+    changes: ChangesSpec | None = Field(None, description="`{}` for the defaults")
+    uncertainty: UncertaintySpec | None = Field(None, description="`{}` for the defaults")
     combine: Literal["any", "all"] = Field("any", description="Whether one of them is enough, or all are needed")
 
 

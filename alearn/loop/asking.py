@@ -6,6 +6,7 @@ Invariant: follows from the stored labels, the newest version and the selections
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from alearn.core.keys import fingerprint, unit_interval
 from alearn.core.strategies import Strategy, auto, resolve
+from alearn.core.uncertainty import entropy
 from alearn.loop.undertaking import Undertaking
 from alearn.store.tables import SelectionRow
 
@@ -54,9 +56,13 @@ def asking(
 
 
 def _answers(keys: Sequence[str], proba: NDArray[np.float32], seed: int) -> dict[str, Any]:
-    """The class numbers that the model names for some items, drawn by their keys, and a fingerprint of these items."""
+    """The class numbers that the model names for some items, drawn by their keys, a fingerprint of these items, and
+    how unsure it is of them: their mean entropy, in [0, 1], 1 being a guess.
+    """
     some = sorted(range(len(keys)), key=lambda at: unit_interval(keys[at], seed))[:WATCHED]
-    return {"of": fingerprint([keys[at] for at in some])[:16], "classes": proba[some].argmax(axis=1).tolist()}
+    found = {"of": fingerprint([keys[at] for at in some])[:16], "classes": proba[some].argmax(axis=1).tolist()}
+    unsure = float(entropy(proba[some]).mean() / math.log(proba.shape[1])) if some else 0.0
+    return {**found, "entropy": round(unsure, 6)}
 
 
 def _agreement(answers: Mapping[str, Any], before: Sequence[SelectionRow]) -> float | None:

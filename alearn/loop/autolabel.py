@@ -43,9 +43,9 @@ class Terms:
 class Found:
     """What there is: `wrong` of the `taken` hold-out labels that reach a threshold, of `holdout` labels that count.
 
-    `left_out` hold-out labels do not count because others of their group do, `uneven` because their odds were high.
-    `errors` of all that count are wrong. `pool` items may be labeled, of which `labeled` reach a threshold; `asked` are
-    with people. See `Evidence` for the others.
+    `left_out` hold-out labels do not count because others of their group do, `uneven` because their odds were high;
+    `drawable` items of the hold-out may still be asked about. `errors` of all that count are wrong. `pool` items may be
+    labeled, of which `labeled` reach a threshold; `asked` are with people. See `Evidence` for the others.
     """
 
     holdout: int
@@ -60,6 +60,7 @@ class Found:
     asked: int
     late: int
     uneven: int = 0
+    drawable: int = 0
 
     @property
     def share(self) -> float:
@@ -258,4 +259,5 @@ def _found(
         asked=len(seen.asked),
         late=seen.late,
         uneven=seen.uneven,
+        drawable=seen.drawable,
     )

@@ -6,11 +6,12 @@ Invariant: follows from what is written down of the rounds, and the clock.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 from alearn.core.estimation import Interval, labels_to_pass, labels_to_tighten
-from alearn.core.stopping import Decision, Target, all_of, kappa, plateau, stable
+from alearn.core.stopping import Decision, Target, all_of, changed, kappa, plateau, stable, sure, unchanged
 from alearn.core.stopping import decide as decide_stop
 from alearn.loop.forecasting import History, forecast_of, in_words, outlook
 from alearn.loop.spending import spent
@@ -55,14 +56,23 @@ def _rules(loop: Undertaking, history: History) -> Iterator[Decision]:
     if stop.plateau is not None:
         yield plateau(forecast_of(loop, history), stop.plateau.labels, stop.plateau.gain)
     if stop.stability is not None:
-        yield stable(_kappas(loop), level=stop.stability.kappa, window=stop.stability.rounds)
+        yield stable(_compared(loop, kappa), level=stop.stability.kappa, window=stop.stability.rounds)
+    if stop.changes is not None:
+        yield unchanged(_compared(loop, changed), most=stop.changes.most, window=stop.changes.rounds)
+    if stop.uncertainty is not None:
+        unsure = [one["entropy"] for one in _answers(loop) if "entropy" in one]
+        yield sure(unsure, most=stop.uncertainty.most, window=stop.uncertainty.rounds)
 
 
-def _kappas(loop: Undertaking) -> list[float]:
-    """How far each version's answers agree with those of the version before, where both were asked the same items."""
+def _compared(loop: Undertaking, how: Callable[[list[int], list[int]], float]) -> list[float]:
+    """Each version's answers beside those of the version before, where both were asked the same items."""
+    return [how(was["classes"], is_["classes"]) for was, is_ in pairwise(_answers(loop)) if was["of"] == is_["of"]]
+
+
+def _answers(loop: Undertaking) -> list[dict[str, Any]]:
+    """What each version that has chosen items said of some of the pool (see `asking`), oldest first."""
     told = [json.loads(row.facts).get("answers") for row in loop.store.rounds.selections()]
-    answers = [one for one in told if one]
-    return [kappa(was["classes"], is_["classes"]) for was, is_ in pairwise(answers) if was["of"] == is_["of"]]
+    return [one for one in told if one]
 
 
 def _holdout(loop: Undertaking, looked: Look, interval: Interval | None, target: Target) -> int | None:

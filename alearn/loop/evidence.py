@@ -31,7 +31,7 @@ class Evidence:
 
     `groups` of all of these. `unanswered` drawn items have no label, `found` labels were not drawn, and `late` items
     came after the hold-out was drawn, so that it says nothing of them. `uneven` labels would not have been drawn with
-    even odds.
+    even odds, and `drawable` items of the hold-out may still be.
     """
 
     held: dict[str, str]
@@ -42,6 +42,7 @@ class Evidence:
     found: int = 0
     late: int = 0
     uneven: int = 0
+    drawable: int = 0
 
 
 def evidence(loop: Undertaking) -> Evidence:
@@ -65,6 +66,7 @@ def evidence(loop: Undertaking) -> Evidence:
         unanswered=sum(one.key not in known for one in drawn),
         found=sum(key in picks and not by_drawing(picks[key]) for key in known),
         late=sum(key in late for key in free),
+        drawable=sum(one.holdout and one.key not in picks for one in candidates),
         uneven=sum(one.key in known for one in drawn) - sum(one.key in known for one in even),
     )
 

@@ -22,7 +22,7 @@ from alearn.core.seeds import generator
 from alearn.core.stopping import FEWEST, Target, look_confidences, overlap
 from alearn.errors import ModelError, StoreError
 from alearn.loop import recording, versions
-from alearn.loop.drawing import drawing_now
+from alearn.loop.drawing import drawing_now, drawing_of
 from alearn.loop.scoring import Scorer, scorer
 from alearn.loop.undertaking import Undertaking
 from alearn.store.annotations import Training
@@ -122,23 +122,27 @@ def _look(loop: Undertaking, round_: RoundRow, held: _Held) -> Look | None:
         return None
     before = [row for row, _ in loop.store.rounds.history() if row.number < round_.number and row.look]
     looks = [Look(**json.loads(row.look or "")) for row in before]
-    alike = _overlap(loop, target, before[-1].version, looks[-1].seq, held) if before else 0.0
+    alike = _overlap(loop, target, before[-1], looks[-1].seq, held) if before else 0.0
     confidence = look_confidences(target.confidence, [*(one.overlap for one in looks[1:]), alike][: len(looks)])[-1]
     return Look(len(looks) + 1, confidence, alike, held.labels.label_seq)
 
 
-def _overlap(loop: Undertaking, target: Target, version: str, seq: int, held: _Held) -> float:
-    """How alike this look and the last are, at `version` and the labels up to `seq`; 0 where that is not known."""
-    last = loop.store.rounds.version(version)
+def _overlap(loop: Undertaking, target: Target, before: RoundRow, seq: int, held: _Held) -> float:
+    """How alike this look and the last are, at the version of the round `before` and the labels up to `seq`, each label
+    counting for what it did then; 0 where that is not known.
+    """
+    last = loop.store.rounds.version(before.version)
     try:
         model = scorer(loop, last) if last else None
     except (ModelError, StoreError):  # its weights are lost
         model = None
     if model is None or model.ensure(held.keys):
         return 0.0
+    earlier = [row for row in loop.store.rounds.selections() if row.round < before.number]
+    then = drawing_of(loop, earlier).weights(held.keys, held.groups)
     was, is_ = (
-        contributions(held.y, proba, target.metric, positive=target.positive, weights=held.weights)
-        for proba in (model.proba(held.keys), held.proba)
+        contributions(held.y, proba, target.metric, positive=target.positive, weights=weights)
+        for proba, weights in ((model.proba(held.keys), then), (held.proba, held.weights))
     )
     return overlap(np.where(held.moved <= seq, was, np.nan), is_, held.groups)
 

@@ -32,8 +32,12 @@ def of_training(loop: Undertaking, round_: int, training: Training) -> Record:
 
 
 def of_measuring(loop: Undertaking, round_: int, holdout: Training) -> Record:
-    """Of measuring a round's version on these labels."""
+    """Of measuring a round's version on these labels.
+
+    The version may have chosen items before, and does so again: what the labels count for is the drawing's of now.
+    """
     state = {"loop": told(loop) | {"label_seq": holdout.label_seq}, "held": labeled(holdout)}
+    state["selection"] = loop.store.records.selection(round_)
     return Record("evaluate", round_, state, at=loop.clock.now())
 
 

@@ -180,8 +180,9 @@ class _Round:
         damage = self._damage(self.version)
         if damage and self.again is None:
             return unknown("metrics", damage)
-        held = records[-1].state.get("held", {})
-        past = Past({"loop": records[-1].state["loop"], "held": held}, number, frozenset(held))
+        state = records[-1].state
+        held = state.get("held", {})
+        past = Past({kind: state.get(kind, {}) for kind in ("loop", "held", "selection")}, number, frozenset(held))
         with rebuilt(self.loop, past, [row.weights for row in self.loop.store.rounds.versions()]) as then:
             if damage and self.again is not None:
                 then.store.blobs.path(self.version.weights).unlink(missing_ok=True)

@@ -135,6 +135,11 @@ class Records:
             labels = {kind: _labels(session, mine, holdout=kind == "held") for kind in ("label", "held")}
             return {**labels, **{kind: _named(session, mine, kind, only.get(kind, sa.true())) for kind in KINDS}}
 
+    def selection(self, round_: int) -> dict[str, Any]:
+        """How items were chosen by a round's version, as a state has it; empty where none were yet."""
+        with self._scope.read() as session:
+            return _named(session, self._scope, "selection", col(SelectionRow.round) == round_)
+
     def aside(self) -> frozenset[str]:
         """The keys of items that are quarantined now."""
         query = select(QuarantineRow.key).where(QuarantineRow.loop_id == self._scope.loop_id)

@@ -144,15 +144,15 @@ def test_certainty_in_words() -> None:
     """What has to be measured, the hold-out's labels, hours and money; and where only the hold-out is missing."""
     far = Outlook(0.86, 0.9, Range(210, 340, 620), 0.8, 5000, 0.9203, 300)
     assert far.words(10, 0.15, "EUR") == (
-        "0.86 now; certain at 0.9 (measured 0.921) takes about 340 more labels (210-620) and 300 of the hold-out, "
-        "1.8 annotator hours, 96 EUR"
+        "about 0.86 by the curve; certain at 0.9 (measured 0.921) takes about 340 more labels (210-620) "
+        "and 300 of the hold-out, 1.8 annotator hours, 96 EUR"
     )
     near = replace(far, now=0.93, labels=Range(0, 0, 20), holdout=120)
     assert near.words(10) == (
-        "0.93 now; certain at 0.9 (measured 0.921) takes about 120 more labels of the hold-out, which is what is "
-        "missing, 0.3 annotator hours"
+        "about 0.93 by the curve; certain at 0.9 (measured 0.921) takes about 120 more labels of the hold-out, "
+        "which is what is missing, 0.3 annotator hours"
     )
     assert "may be there at the next round" in replace(near, holdout=0).words()
     unlikely = replace(far, chance=0.2, measured=math.inf).words(10, 0.15, "EUR")
-    assert unlikely.startswith("0.86 now; certain at 0.9 looks out of reach")
+    assert unlikely.startswith("about 0.86 by the curve; certain at 0.9 looks out of reach")
     assert "a larger hold-out" in unlikely

@@ -77,6 +77,22 @@ def test_what_was_not_drawn_stands_for_itself() -> None:
     assert found[0] == pytest.approx(5 * found[1])
 
 
+def test_a_drawing_stops_where_it_stopped() -> None:
+    """What the sample stopped short of was not passed, whatever place / odds * odds is rounded to."""
+    rng = np.random.default_rng(2)
+    place, chosen = rng.random(10_000), rng.gamma(2, 1, 10_000) + 0.1
+    limit = place / chosen * chosen
+    assert (limit > place).any()
+    assert not drawing.passed(place, limit).any()
+    assert drawing.passed(place, limit * 1.01).all()
+    assert drawing.weights(place, limit) == pytest.approx((1 / place) / (1 / place).mean())
+
+
+def test_a_group_that_was_cut_in_two_is_where_a_drawing_stopped() -> None:
+    """Those that are left of it have the place of those that are drawn."""
+    assert drawing.reached([0.1, 0.2, 0.2, 0.3], [True, True, False, False]) == 0.2
+
+
 def test_nothing_drawn_has_reached_nothing() -> None:
     """An empty sample has no reach; a whole one reaches everything."""
     assert drawing.reached([0.1, 0.2], [False, False]) == 0

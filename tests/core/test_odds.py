@@ -77,3 +77,10 @@ def test_rare_positives_decide_average_precision() -> None:
 def test_no_item_has_no_odds() -> None:
     """An empty pool is no error."""
     assert odds(np.empty((0, 3)), "accuracy").shape == (0,)
+
+
+def test_the_probabilities_stay_the_caller_s() -> None:
+    """They are made to sum to 1 in a copy."""
+    p = np.array([[2.0, 2.0], [1.0, 3.0]])
+    odds(p, "accuracy")
+    assert p.tolist() == [[2.0, 2.0], [1.0, 3.0]]

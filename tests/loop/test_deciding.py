@@ -105,6 +105,25 @@ def test_a_plateau_and_stability_stop_when_the_config_says_so(config: Make, many
     assert history(both)[-1][0].kind == "budget"
 
 
+@pytest.mark.parametrize(
+    ("rule", "stops", "told"),
+    [
+        ({"changes": {"most": 0.9, "rounds": 1}}, True, "answers changed"),
+        ({"changes": {"most": 0.0, "rounds": 50}}, False, ""),
+        ({"uncertainty": {"most": 0.99, "rounds": 2}}, True, "mean uncertainty"),
+        ({"uncertainty": {"most": 0.0001, "rounds": 1}}, False, ""),
+    ],
+)
+def test_a_model_that_changes_nothing_or_is_sure_stops(
+    config: Make, many: Any, rule: dict[str, Any], stops: bool, told: str
+) -> None:
+    """Where the config says so, with the reason in words; where the bar is not reached the budget ends the loop."""
+    asked = looking(config, many, stop=rule)
+    outcome = finished(asked)
+    assert history(asked)[-1][0].kind == ("stability" if stops else "budget"), outcome.reason
+    assert told in outcome.reason
+
+
 def test_status_tells_how_far_the_target_is(config: Make, many: Any) -> None:
     """With five rounds there is a forecast, in numbers and in words."""
     asked = looking(config, many)

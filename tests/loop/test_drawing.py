@@ -48,9 +48,39 @@ def test_what_is_drawn_lies_within_what_was_reached(seed: int, counts: list[int]
         assert len(keys) == count
         taken.update(keys)
     cut = {one.group for one in every if one.key in taken} & {one.group for one in every if one.key not in taken}
+    assert len(cut) <= 1
     for one in every:
         if one.group not in cut:
-            assert (now.place(one.group) < now.limit(one.key) * (1 - 1e-12)) == (one.key in taken)
+            assert now.passed(one) == (one.key in taken)
+        else:
+            assert now.place(one.group) == pytest.approx(now.limit(one.key))
+            assert not now.passed(one)
+
+
+@given(st.integers(0, 1000), st.integers(1, 7))
+def test_what_came_later_is_made_up_for_first(seed: int, few: int) -> None:
+    """When the odds are set anew, items that the drawing had passed before they came are drawn before any other."""
+    every, now = candidates(60), weighted(60, seed, 0.0)
+    keys, now = now.draw(every, 20)
+    late = [Candidate(f"late{at}", f"later{at}", holdout=True) for at in range(40)]
+    before = np.array([now.limit(one.key) for one in [*every, *late]])
+    missed = {one.key for one in late if now.passed(one)}
+    known = Odds(tuple(one.key for one in [*every, *late]), np.random.default_rng(seed).random(100) + 0.1, before)
+    now = Drawing(seed, 1.0, known, "", 0.0, 20, even=False)
+    left = [one for one in [*every, *late] if one.key not in keys]
+    drawn, now = now.draw(left, few)
+    assert set(drawn) <= missed or missed <= set(drawn)
+    assert (now.reach > 0) == (few >= len(missed)), "it does not go on before"
+
+
+def test_what_came_after_the_odds_counts_as_drawn_where_all_were() -> None:
+    """It is made up for as well, and cannot count for a hundred others because its odds have not reached far yet."""
+    known = Odds(("k0", "k1"), np.ones(2), np.array([0.2, 0.5]))
+    now = Drawing(0, 1.0, known, "", 0.01, 2, even=False)
+    assert now.limit("later") == pytest.approx(0.2)
+    late = [Candidate(f"late{at}", f"later{at}", holdout=True) for at in range(50)]
+    first = [at for at, _ in now.order(late)]
+    assert first.count(0.0) == sum(now.place(one.group) < 0.2 for one in late) > 0
 
 
 def test_a_drawing_is_a_file_of_the_same_bytes() -> None:

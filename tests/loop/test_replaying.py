@@ -14,6 +14,7 @@ from alearn.config import Config
 from alearn.errors import ConfigError
 from alearn.loop.controller import run
 from alearn.loop.intake import take_in
+from alearn.loop.measuring import evaluate
 from alearn.loop.plan import Step
 from alearn.loop.replaying import Replay, replay
 from alearn.loop.undertaking import opened
@@ -125,6 +126,46 @@ def test_items_that_came_later_are_not_chosen_from(config: MakeConfig, digit_pho
     with opened(config(items={"path": str(folder), "truth": "folder"})) as loop:
         assert take_in(loop, again=True).added == 20
         run(loop)
+        for number in range(1, loop.store.look().round + 1):
+            assert verdicts(replay(loop, number)) == SAME
+
+
+def test_a_round_that_is_measured_between_two_selections_is_replayed(config: MakeConfig) -> None:
+    """What a label counts for follows from how far the hold-out was drawn then, and not from what was drawn since."""
+    few = {"name": "simulated", "options": {"per_pull": 1}}
+    holdout = {"size": 30, "share": 0.6, "rate": 0.5, "sampling": "weighted"}
+    made = config(
+        platform=few, queue={"low": 6, "high": 10}, retrain={"labels": 20}, budget={"labels": 50}, holdout=holdout
+    )
+    with opened(made) as loop:
+        again = set[int]()
+        while run(loop, once=True).step is not Step.DONE:
+            last, chosen = loop.store.rounds.last(), loop.store.rounds.selections()
+            if last and last.measured and last.number == chosen[-1].round and last.number not in again:
+                evaluate(loop)
+                again.add(last.number)
+        facts = {json.loads(row.facts)["drawing"]["reach"] for row in loop.store.rounds.selections() if row.round}
+        assert len(facts) > 1, "the drawing went on"
+        assert again
+        for number in again:
+            assert verdicts(replay(loop, number)) == SAME
+
+
+def test_what_cannot_be_read_is_not_drawn(config: MakeConfig, digit_photos: Any, tmp_path: Path) -> None:
+    """New odds are set by what the model says of the hold-out's items; one it cannot read is not asked about."""
+    folder = digit_photos(tmp_path / "some", 60)
+    holdout = {"size": 40, "share": 0.6, "rate": 0.5, "sampling": "weighted"}
+    with opened(config(items={"path": str(folder), "truth": "folder"}, budget={"labels": 20}, holdout=holdout)) as loop:
+        run(loop)
+    digit_photos(folder, 90)
+    with opened(config(items={"path": str(folder), "truth": "folder"}, budget={"labels": 50}, holdout=holdout)) as loop:
+        take_in(loop, again=True)
+        for number in range(60, 90):
+            next(folder.glob(f"*/{number}.png")).write_bytes(b"damaged since")
+        run(loop)
+        aside = loop.store.records.aside()
+        assert {one.key for one in loop.store.items.quarantined() if one.holdout} & aside
+        assert not aside & {pick.key for pick in loop.store.rounds.picks()}
         for number in range(1, loop.store.look().round + 1):
             assert verdicts(replay(loop, number)) == SAME
 

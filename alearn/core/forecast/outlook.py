@@ -68,7 +68,7 @@ class Outlook:
     def _way(self, measured: float) -> str:
         """What is known to be, and what is to be certain, and seen for that."""
         seen = f" (measured {_up(measured)})" if math.isfinite(measured) else ""
-        return f"{self.now:.3g} now; certain at {self.level:.3g}{seen}"
+        return f"about {self.now:.3g} by the curve; certain at {self.level:.3g}{seen}"
 
     def _unlikely(self, way: str) -> str:
         help_ = "More items, a better network or cleaner labels"

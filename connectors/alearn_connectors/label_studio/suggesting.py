@@ -118,11 +118,14 @@ class Suggestions:
         return Proposed(len(taken), len(taken & fresh.keys()), removed, len(kept), refused)
 
     def take_turn(self, project: Project) -> Project:
-        """Let the project serve the queue while that holds a task, and else what is proposed, least sure first."""
+        """Let the project serve the queue while that holds a task, and else what is proposed, least sure first.
+
+        Nothing that is proposed no longer stays the one that is served: it is about to be deleted.
+        """
         queue, mine = Versions.read(self.notes).current, self.version()
-        if not mine or not queue:
+        if not queue or not (mine or project.model_version.startswith(PREFIX)):
             return project
-        serve = next((one for one in (queue, mine) if self._holds(project, one)), queue)
+        serve = next((one for one in (queue, mine) if one and self._holds(project, one)), queue)
         if serve == project.model_version or not self._count(project).get(serve):
             return project
         return change(self.client, project, {"model_version": serve, "sampling": SAMPLING})

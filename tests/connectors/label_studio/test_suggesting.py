@@ -77,6 +77,18 @@ class TestBehindTheQueue:
             (third, ["cat"]),
         ]
 
+    def test_when_all_are_withdrawn_the_queue_is_served_again(self, loop: Any) -> None:
+        """Though it is empty: what orders the project is never a version that is gone."""
+        keys, some = loop.keys_of(1), proposals(2)
+        loop.platform.push(loop.tasks_of(keys), loop.queue_of(keys))
+        ordered = loop.get(f"/api/projects/{loop.project}/")["model_version"]
+        propose(loop, some)
+        assert served_and_answered(loop) == (keys[0], [])
+        assert loop.get(f"/api/projects/{loop.project}/")["model_version"].startswith(PREFIX)
+        assert propose(loop, []).removed == 2
+        assert loop.get(f"/api/projects/{loop.project}/")["model_version"] == ordered
+        assert not any("by chance" in notice for notice in resynced(loop, keys).notices)
+
 
 def opened_by_hand(loop: Any, one: Proposal) -> list[str]:
     """What comes with a task, whatever is served: the page ticks the first where none is of the version served."""
