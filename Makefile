@@ -22,8 +22,8 @@ $(READY): pyproject.toml
 	$(BIN)/uv pip install --python $(BIN)/python -e '.[dev]'
 	touch $@
 
-test: $(READY)       ## Run all tests, in two processes
-	$(BIN)/pytest -n 2 --dist loadgroup
+test: $(READY)       ## Run all tests, in three processes: some of them wait for servers
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 check: $(READY)      ## Lint, types, import rules
 	$(BIN)/ruff check .

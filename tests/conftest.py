@@ -26,7 +26,7 @@ settings.load_profile("alearn")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever uses the shared server carries its marker, and is not timed while Label Studio installs itself.
 
-    Where the tests run in two processes, one has everything that uses the server: there is one server.
+    Where the tests run in several processes, one has everything that uses the server: there is one server.
     """
     for item in items:
         if "label_studio" in getattr(item, "fixturenames", ()):
