@@ -51,11 +51,18 @@ class Field:
     labels: NDArray[np.intp] | None = None
     twins: NDArray[np.intp] | None = None
     barred: NDArray[np.bool_] | None = None
+    answered: NDArray[np.bool_] | None = None
 
     @property
     def unpicked(self) -> NDArray[np.bool_]:
-        """Rows that were never picked, and are no copy of a hold-out item."""
-        return ~self.picked if self.barred is None else ~(self.picked | self.barred)
+        """Rows that were never picked, are no copy of a hold-out item, and have no automatic label."""
+        left = self.unanswered
+        return left if self.barred is None else left & ~self.barred
+
+    @property
+    def unanswered(self) -> NDArray[np.bool_]:
+        """Rows that were never picked, and have no automatic label."""
+        return ~self.picked if self.answered is None else ~(self.picked | self.answered)
 
     @property
     def free(self) -> NDArray[np.bool_]:
@@ -108,7 +115,9 @@ def select(loop: Undertaking) -> None:
     barred = copies.beside({one.key for one in candidates if one.holdout}) if copies.families else frozenset()
     reviewed = review(loop, picks, [one for one in candidates if one.key not in barred], room)
     watched = watch(loop, picks, before) if model is not None and room else Watch(_share(before, config.guard.share))
-    field = _field(loop, candidates, picks, model, needs=needs, copies=copies, barred=barred)
+    field = _field(
+        loop, candidates, picks, model, needs=needs, copies=copies, barred=barred, answered=store.automatic.keys()
+    )
     asked_with = asking(loop, field.keys, field.proba, before)
     size = max(_holdout(config, len(picks) + room), store.look().holdout_wanted)
     count = holdout_room(_askable(candidates, field), picks, room=room, size=size, rate=config.holdout.rate)
@@ -149,8 +158,8 @@ def _asked_again(picks: Sequence[PickRow], reviewed: Review) -> list[str]:
 
 
 def _askable(candidates: list[Candidate], field: Field) -> list[Candidate]:
-    """The candidates without the copies that are not asked about now."""
-    if field.twins is None:
+    """The candidates without the copies that are not asked about now, and those that have an automatic label."""
+    if field.twins is None and field.answered is None:
         return candidates
     out = {field.keys[row] for row in np.flatnonzero(~(field.picked | field.free))}
     return [one for one in candidates if one.key not in out]
@@ -158,7 +167,7 @@ def _askable(candidates: list[Candidate], field: Field) -> list[Candidate]:
 
 def _left_over(field: Field, taken: Sequence[int]) -> list[str]:
     """The keys that nobody was asked about, when all that may be picked is taken: they are copies."""
-    left = ~field.picked
+    left = field.unanswered
     left[list(taken)] = False
     return [field.keys[row] for row in np.flatnonzero(left)]
 
@@ -167,7 +176,7 @@ def _told_of(copies: Copies, barred: frozenset[str], field: Field) -> dict[str, 
     """How many items are not asked about because of their copies, of which `holdout` are beside a hold-out item."""
     if not copies.families:
         return {}
-    out = int((~(field.picked | field.free)).sum())
+    out = int((field.unanswered & ~field.free).sum())
     return {"copies": {"families": len(copies.families), "left_out": out, "holdout": len(barred)}}
 
 
@@ -231,6 +240,7 @@ def _field(
     needs: frozenset[Need],
     copies: Copies,
     barred: frozenset[str],
+    answered: frozenset[str],
 ) -> Field:
     keys = [one.key for one in candidates if not one.holdout]
     embeddings = loop.features.rows(keys) if needs & {"embeddings", "votes"} else None
@@ -247,6 +257,7 @@ def _field(
         random=np.array([key in by_key and by_key[key].purpose == "random" for key in keys], dtype=bool),
         twins=copies.twins(keys),
         barred=np.array([key in barred for key in keys], dtype=bool) if barred else None,
+        answered=np.array([key in answered for key in keys], dtype=bool) if answered else None,
     )
 
 

@@ -59,6 +59,12 @@ class Automatic:
         with self._scope.read() as session:
             return [(label, item) for label, item in session.exec(query)]
 
+    def keys(self) -> frozenset[str]:
+        """The items that have one."""
+        query = select(AutomaticRow.key).where(AutomaticRow.loop_id == self._scope.loop_id)
+        with self._scope.read() as session:
+            return frozenset(session.exec(query))
+
     def count(self) -> int:
         """How many there are."""
         query = select(func.count()).where(AutomaticRow.loop_id == self._scope.loop_id)

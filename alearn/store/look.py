@@ -1,6 +1,7 @@
 """Looking at a loop: the few numbers that the policy needs, in time that does not grow with the pool.
 
-Invariant: no query here reads item rows; their number is kept in the loop's row.
+Invariant: no query here reads item rows but of those that have an automatic label; the number of all is kept in the
+loop's row.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from alearn.store.scope import Scope
-from alearn.store.tables import LabelRow, LoopRow, PickRow, QuarantineRow, RoundRow, VersionRow
+from alearn.store.tables import AutomaticRow, ItemRow, LabelRow, LoopRow, PickRow, QuarantineRow, RoundRow, VersionRow
 
 
 @dataclass(frozen=True)
 class Look:
     """What there is of a loop now.
 
-    `pool_left` and `holdout_left` are items that were never picked. `open` picks are on the platform, or on their
-    way, and have no answer; test questions, and items that are asked about again, are not counted. `holdout_held`
-    picks of the hold-out are open or labeled, of `holdout_wanted` where it was let grow. `changed` labels have
-    moved since the newest round read its training set; `round` to `terms` are about that round and its version,
-    which was trained on `trained_on` labels.
+    `pool_left` and `holdout_left` are items that were never picked, those of the pool without an automatic label.
+    `open` picks are on the platform, or on their way, and have no answer; test questions, and items that are asked
+    about again, are not counted. `holdout_held` picks of the hold-out are open or labeled, of `holdout_wanted` where it
+    was let grow. `changed` labels have moved since the newest round read its training set; `round` to `terms` are about
+    that round and its version, which was trained on `trained_on` labels.
     """
 
     items: int = 0
@@ -77,7 +78,14 @@ def _with_picks(seen: Look, session: Session, loop: LoopRow) -> Look:
     pool_aside, holdout_aside = _aside(session, loop)
     return replace(
         seen,
-        pool_left=loop.items - loop.holdout_items - (sum(row[4] for row in rows) - held) - pool_aside,
+        pool_left=max(
+            loop.items
+            - loop.holdout_items
+            - (sum(row[4] for row in rows) - held)
+            - pool_aside
+            - _answered(session, loop),
+            0,
+        ),
         holdout_left=loop.holdout_items - held - holdout_aside,
         holdout_held=sum(row[4] for row in rows if row[0] == "holdout" and row[1] in {None, "labeled"}),
         open=sum(row[4] for row in rows if row[1] is None and row[0] != "test" and not row[3]),
@@ -92,6 +100,16 @@ def _aside(session: Session, loop: LoopRow) -> tuple[int, int]:
     query = sa.select(kind, sa.func.count()).where(col(QuarantineRow.loop_id) == loop.id, kind.is_not(None), ~picked)
     found = {bool(holdout): count for holdout, count in session.execute(query.group_by(kind))}
     return found.get(False, 0), found.get(True, 0)
+
+
+def _answered(session: Session, loop: LoopRow) -> int:
+    """How many items of the pool that were never picked have an automatic label, so that nobody is asked about them."""
+    if session.exec(select(AutomaticRow.key).where(AutomaticRow.loop_id == loop.id).limit(1)).first() is None:
+        return 0
+    picked = select(PickRow.key).where(PickRow.loop_id == loop.id, PickRow.key == AutomaticRow.key).exists()
+    query = sa.select(sa.func.count()).where(col(AutomaticRow.loop_id) == loop.id, ~picked)
+    query = query.where(col(ItemRow.loop_id) == loop.id, col(ItemRow.key) == col(AutomaticRow.key))
+    return int(session.execute(query.where(col(ItemRow.holdout).is_(False))).scalar() or 0)
 
 
 def _with_labels(seen: Look, session: Session, loop_id: int, *, since: int) -> Look:

@@ -18,6 +18,7 @@ from alearn.store.scope import Scope
 from alearn.store.tables import (
     AnnotationRow,
     AnnotatorRow,
+    AutomaticRow,
     ChoiceRow,
     ItemRow,
     LabelRow,
@@ -42,6 +43,7 @@ KINDS: Mapping[str, tuple[type[SQLModel], str, tuple[str, ...]]] = {
     "trust": (AnnotatorRow, "name", ("mean", "low", "high", "asked", "compared", "weight", "flagged")),
     "selection": (SelectionRow, "round", ("strategy", "reason", "facts")),
     "aside": (QuarantineRow, "key", ("holdout",)),
+    "automatic": (AutomaticRow, "key", ()),
 }
 """Of each kind but labels: its table, the column that names a row, and the columns that are kept."""
 REST: Mapping[str, Mapping[str, Any]] = {
@@ -50,6 +52,7 @@ REST: Mapping[str, Mapping[str, Any]] = {
     "trust": {"at": ""},
     "selection": {"at": ""},
     "aside": {"reason": "", "at": ""},
+    "automatic": {"label": "", "confidence": 0.0, "version": "", "certificate": "", "at": ""},
 }
 """What the other columns are given: nothing that is replayed depends on them."""
 

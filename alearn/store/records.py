@@ -1,9 +1,9 @@
 """What each step saw when it did its work: the record from which a round is replayed.
 
 A state is {kind: {name: JSON value}}. Its kinds are `loop` (config, libraries, counts), `label` and `held` (labels
-outside and of the hold-out), `pick`, `said` (annotations), `trust`, `aside` (quarantined keys) and `selection`. A row
-holds only what has changed since the row before it, so that all rows together grow with the labels, not with the
-rounds times the labels.
+outside and of the hold-out), `pick`, `said` (annotations), `trust`, `aside` (quarantined keys), `automatic` (keys with
+an automatic label) and `selection`. A row holds only what has changed since the row before it, so that all rows
+together grow with the labels, not with the rounds times the labels.
 
 Invariant: rows are only ever added, in the transaction of the step that they are about; the changes of the rows up to
 one, laid over each other, are what that step saw of the kinds that it looks at.

@@ -21,6 +21,7 @@ from alearn.loop.autolabel import More, Terms, give, measured, more, offer
 from alearn.loop.controller import run
 from alearn.loop.evidence import evidence
 from alearn.loop.plan import Step
+from alearn.loop.replaying import replay
 from alearn.loop.scoring import scorer
 from alearn.loop.status import status_of
 from alearn.loop.undertaking import Undertaking, opened
@@ -115,16 +116,17 @@ def test_they_are_as_right_as_was_promised(loop: Undertaking) -> None:
 
 
 def test_nothing_of_the_loop_changes(loop: Undertaking) -> None:
-    """What is trained on, measured with and planned is the same afterwards; status and rounds say what was done."""
+    """What is trained on and measured with is the same afterwards; there is less to ask about, and status says why."""
     store = loop.store
     before = store.annotations.training(holdout=False), store.annotations.training(holdout=True), loop.snapshot()
+    held = {one.key for one in store.items.candidates() if one.holdout}
     assert status_of(loop)["automatic"] is None
     made = offer(loop, TERMS)
     assert give(loop, made) == len(made.keys) == len(given(loop)) > 0
     assert before == (
         store.annotations.training(holdout=False),
         store.annotations.training(holdout=True),
-        loop.snapshot(),
+        replace(loop.snapshot(), selectable=loop.snapshot().selectable + len(set(made.keys) - held)),
     )
     told = status_of(loop)["automatic"]
     assert (told["labels"], told["precision"], told["version"]) == (len(made.keys), TERMS.precision, made.version)
@@ -254,3 +256,32 @@ def test_more_is_what_it_takes(loop: Undertaking) -> None:
     assert wider is not None
     assert wider.share == 1
     assert more(y, proba, rest, replace(terms, precision=0.97)) is None, "one of twenty is wrong"
+
+
+def test_nobody_is_asked_about_them_and_people_get_the_rest(grown: Path, config: Config) -> None:
+    """The loop goes on with the items that have no automatic label, to their end; withdrawn ones are asked about."""
+    on = made_config(grown / "photos", config.home_, budget={"labels": None})
+    with opened(config) as loop:
+        before = {pick.key for pick in loop.store.rounds.picks()}
+        made = offer(loop, Terms(0.95, 0.8))
+        assert 0 < give(loop, made) < made.found.pool
+        automatic_ = set(given(loop))
+    with opened(on) as loop:
+        left = loop.snapshot().selectable
+        assert run(loop).step is Step.DONE
+        held = {one.key for one in loop.store.items.candidates() if one.holdout}
+        asked = {pick.key for pick in loop.store.rounds.picks()} - before
+        assert asked, "the rest is with people now"
+        assert not asked & (automatic_ - held)
+        assert len(asked) == left
+        assert loop.snapshot().selectable == 0
+        assert loop.store.look().kind == "empty"
+        assert set(given(loop)) == automatic_ - asked
+        for number in range(1, loop.store.look().round + 1):
+            assert not replay(loop, number).differs
+        loop.store.automatic.withdraw()
+        assert loop.snapshot().selectable == len(automatic_ - held)
+        assert run(loop).step is Step.DONE
+        assert not {one.key for one in loop.store.items.candidates() if not one.holdout} - {
+            pick.key for pick in loop.store.rounds.picks()
+        }
